@@ -1,0 +1,92 @@
+"""This module is the one policy table: which role may do what."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+
+
+class Role(TextChoices):
+    """What a person or a program is in a workspace."""
+
+    VIEWER = "viewer", "Viewer"
+    DESIGNER = "designer", "Designer"
+    OPERATOR = "operator", "Operator"
+    APPROVER = "approver", "Approver"
+    FINANCE = "finance", "Finance"
+    ADMIN = "admin", "Administrator"
+    AUDITOR = "auditor", "Auditor"
+
+
+EVERYBODY = frozenset(Role)
+
+# permission -> the roles that have it. A route declares one of these names or fails a test.
+POLICY: dict[str, frozenset[Role]] = {
+    "dashboard.view": EVERYBODY,
+    "alerts.view": EVERYBODY,
+    "alerts.manage": frozenset({Role.OPERATOR, Role.ADMIN}),
+    "runs.view": EVERYBODY,
+    "runs.payload": frozenset({Role.DESIGNER, Role.OPERATOR, Role.ADMIN}),
+    "deadletters.retry": frozenset({Role.OPERATOR, Role.ADMIN}),
+    "deadletters.discard": frozenset({Role.OPERATOR, Role.ADMIN}),
+    "reviews.answer": frozenset({Role.OPERATOR, Role.ADMIN}),
+    # Which approvals a role may decide says each of them; people that it names may have any of these.
+    "approvals.decide": EVERYBODY - {Role.AUDITOR},
+    "effects.decide": frozenset({Role.OPERATOR, Role.ADMIN}),
+    "connections.view": EVERYBODY,
+    "connections.manage": frozenset({Role.ADMIN}),
+    "connections.pause": frozenset({Role.OPERATOR, Role.ADMIN}),
+    "schemas.refresh": frozenset({Role.DESIGNER, Role.OPERATOR, Role.ADMIN}),
+    "events.catch_up": frozenset({Role.OPERATOR, Role.ADMIN}),
+    "flows.view": EVERYBODY,
+    "flows.edit": frozenset({Role.DESIGNER, Role.ADMIN}),
+    "flows.deploy": frozenset({Role.APPROVER, Role.ADMIN}),
+    "flows.release": frozenset({Role.OPERATOR, Role.ADMIN}),
+    "rates.view": EVERYBODY,
+    "rates.manage": frozenset({Role.FINANCE, Role.ADMIN}),
+    "people.view": EVERYBODY,
+    "people.manage": frozenset({Role.ADMIN}),
+    "tokens.view": frozenset({Role.ADMIN, Role.AUDITOR}),
+    "tokens.manage": frozenset({Role.ADMIN}),
+    "audit.view": frozenset({Role.ADMIN, Role.AUDITOR}),
+    "health.view": EVERYBODY,
+}
+
+# What each permission lets somebody do, as it is said to whom it is refused.
+MEANING: dict[str, str] = {
+    "dashboard.view": "see the overview",
+    "alerts.view": "see alerts",
+    "alerts.manage": "acknowledge or mute alerts",
+    "runs.view": "see runs and events",
+    "runs.payload": "see the content of events",
+    "deadletters.retry": "retry dead letters",
+    "deadletters.discard": "discard dead letters",
+    "reviews.answer": "answer questions",
+    "approvals.decide": "approve or decline",
+    "effects.decide": "decide about effects",
+    "connections.view": "see connections",
+    "connections.manage": "set up connections",
+    "connections.pause": "pause connections",
+    "schemas.refresh": "ask Salesforce again what its objects consist of",
+    "events.catch_up": "look for missed events",
+    "flows.view": "see flows",
+    "flows.edit": "change flows",
+    "flows.deploy": "deploy flows or switch them on and off",
+    "flows.release": "let a held flow try again",
+    "rates.view": "see exchange rates",
+    "rates.manage": "add or replace exchange rates",
+    "people.view": "see who belongs to the workspace",
+    "people.manage": "add people or change their roles",
+    "tokens.view": "see the API tokens",
+    "tokens.manage": "make or revoke API tokens",
+    "audit.view": "see the audit trail",
+    "health.view": "see whether the product is well",
+}
+
+
+def allowed(role: str, permission: str) -> bool:
+    """
+    Tell whether `role` has `permission`.
+
+    :raises KeyError: if the policy table knows no such permission, so that a typing error denies loudly
+    """
+    return role in POLICY[permission]

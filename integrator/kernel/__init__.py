@@ -1,0 +1,1 @@
+"""This package holds the ideas that need no framework: failures, money, paths, back-off, redaction."""

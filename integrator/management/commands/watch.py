@@ -1,0 +1,72 @@
+"""This module is the command that watches: alerts, mails, counts, missed events and retention."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from flows import approvals, nights, resyncs, retention, sweeps, walk
+from flows.impact import keeping, looking
+from integrator.processes import die_with_parent
+from monitoring import alerts, hours
+from monitoring.posting import Post
+from monitoring.watch import Task, Watch
+
+EVALUATE_EVERY = 5.0
+MAIL_EVERY = 2.0
+COUNT_EVERY = 30.0
+WALK_EVERY = 10.0
+SWEEP_EVERY = 30.0
+RESYNC_EVERY = 5.0
+NIGHT_EVERY = 60.0
+LOOK_EVERY = 60.0
+APPROVALS_EVERY = 15.0
+IMPACT_EVERY = 60.0
+PURGE_EVERY = 600.0
+FORGET_EVERY = 3600.0
+
+
+class Command(BaseCommand):
+    """Watch until SIGTERM or SIGINT."""
+
+    help = (
+        "Watch the installation: keep alerts, send mails, count what was received and what became of it, "
+        "find events that no webhook brought, look what has changed about objects, delete what is old. "
+        "`work` starts it; one on each host is harmless, since for each duty only one acts."
+    )
+    requires_system_checks: list[str] = []  # `work` makes them, and they would import every page
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do every duty in its turn until asked to stop."""
+        die_with_parent()
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        watch = Watch(tasks())
+        watch.start()
+        stop.wait()
+        watch.stop()
+
+
+def tasks() -> Sequence[Task]:
+    """Return what is to be done, each with how often."""
+    memory, post, counter, looker = alerts.Memory(), Post(), hours.Counter(), looking.Looker()
+    failed: dict[int, str] = {}
+    return (
+        Task("alerts", EVALUATE_EVERY, lambda now: alerts.evaluate(now=now, memory=memory)),
+        Task("mail", MAIL_EVERY, lambda now: post.deliver(now=now)),
+        Task("conservation", COUNT_EVERY, lambda now: counter.count_due(now=now)),
+        Task("walk", WALK_EVERY, lambda now: walk.walk_due(now=now)),
+        Task("sweep", SWEEP_EVERY, lambda now: sweeps.sweep_due(now=now)),
+        Task("night", NIGHT_EVERY, lambda now: nights.begin_due(now=now)),
+        Task("resync", RESYNC_EVERY, lambda now: resyncs.go_due(now=now)),
+        Task("approvals", APPROVALS_EVERY, lambda now: approvals.follow_due(now=now)),
+        Task("fields", LOOK_EVERY, lambda now: looker.look_due(now=now)),
+        Task("impact", IMPACT_EVERY, lambda now: keeping.renew_due(now=now, failed=failed)),
+        Task("retention", PURGE_EVERY, lambda now: retention.purge_due(now=now)),
+        Task("tidying", FORGET_EVERY, lambda now: hours.forget(now=now)),
+    )
