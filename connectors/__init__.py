@@ -1,0 +1,1 @@
+"""This package speaks to the outside world: connections, credentials, Stripe, Salesforce and the sandbox."""

@@ -1,0 +1,301 @@
+"""
+This module is the one way out: whatever a flow asks of a system goes through `call_many`.
+
+It refuses to run inside a transaction, keeps to the API budget, makes sure before every write that the
+credential still leads where it led when it was tested, records how the connection fares, and lets it rest
+when the connection and not the request is at fault.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from connectors import registry
+from connectors.addresses import is_loopback
+from connectors.base import UNREACHABLE, Account, Params, Result
+from connectors.credentials import account_for, check_address, sealed_of
+from connectors.models import NEEDS_KEY, Connection
+from connectors.throttle import (
+    LIVE_ENDPOINT_SHARE,
+    STRIPE_LIVE_LIMIT,
+    STRIPE_TEST_LIMIT,
+    Budget,
+    rate_within,
+)
+from integrator.kernel import errors
+
+log = structlog.get_logger(__name__)
+
+DEADLINE_SECONDS = 12.0
+FRESH_SECONDS = 1.0  # how long a connection's row is believed without looking
+HEALTH_SECONDS = 5.0  # how often the row is told that all is as it was
+PROBE_PATIENCE = timedelta(seconds=30)  # how long the one try after a rest may take
+STRIKES = 3  # calls in a row without any answer before a connection rests
+SHORTEST_REST, LONGEST_REST = 5.0, 60.0  # seconds, where an outage or a limit of the moment goes on
+
+# Of the calls that the org allows in 24 hours so many percent are ours; the rest is kept for people, and
+# for whatever else uses the org. Salesforce counts over a moving window: some come back all the time.
+API_SHARE = 90.0
+RESERVE_REST = timedelta(minutes=15)
+
+# Most serious first: when requests of one call fail in several ways, the connection rests for the first.
+UNAUTHORIZED_REST = timedelta(minutes=5)
+RESTS: tuple[tuple[type[errors.IntegrationError], timedelta | None], ...] = (
+    (errors.Misdirected, None),  # until somebody looked
+    (errors.Unauthorized, UNAUTHORIZED_REST),
+    (errors.RateLimited, timedelta(seconds=30)),
+)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this process knows of one connection."""
+
+    connection: Connection
+    sealed: dict[str, bytes] = field(repr=False)
+    read_at: float
+    budget: Budget
+    strikes: int = 0
+    limits: int = 0  # calls in a row that were refused for haste
+    noted_at: float = float("-inf")
+    noted: str | None = None
+    usage: tuple[int, int] | None = None
+
+
+_known: dict[int, _Known] = {}
+_lock = threading.Lock()
+
+
+def call_many(
+    *, connection_id: int, action: str, requests: Sequence[Params], deadline: float = DEADLINE_SECONDS
+) -> list[Result]:
+    """
+    Ask the connection's system for `action` once per request and return one result each, in order.
+
+    Failures are returned, not raised. Everything is over after `deadline` seconds.
+
+    :raises RuntimeError: inside a transaction, which would be held open for as long as the other side takes
+    :raises Connection.DoesNotExist: if there is no such connection
+    :raises ValueError: if its system has no such action
+    """
+    if transaction.get_connection().in_atomic_block:
+        raise RuntimeError("A call to another system is never made inside a transaction.")
+    if not requests:
+        return []
+    ends = time.monotonic() + deadline
+    known = _look(connection_id)
+    now = timezone.now()
+    closed = _closed(known.connection, now=now)
+    if closed is not None and not known.connection.probe(now=now, patience=PROBE_PATIENCE):
+        return [closed] * len(requests)
+    results = _ask(known, action, requests, ends)
+    _record(known, results, probing=closed is not None, now=timezone.now())
+    return results
+
+
+def forget(connection_id: int) -> None:
+    """Look at the connection's row again before the next call, because it has changed."""
+    with _lock:
+        known = _known.get(connection_id)
+        if known is not None:
+            known.read_at = float("-inf")
+
+
+def forget_all() -> None:
+    """Know nothing of any connection, as a process that has just begun."""
+    with _lock:
+        _known.clear()
+
+
+def _look(connection_id: int) -> _Known:
+    clock = time.monotonic()
+    with _lock:
+        known = _known.get(connection_id)
+    if known is not None and clock - known.read_at < FRESH_SECONDS:
+        return known
+    connection = Connection.objects.select_related("environment").get(pk=connection_id)
+    sealed = sealed_of(connection)
+    with _lock:
+        known = _known.get(connection_id)
+        rate = _rate_of(connection)
+        if known is None:
+            known = _Known(connection, sealed, clock, _budget(connection, rate))
+            _known[connection_id] = known
+        else:
+            known.connection, known.sealed, known.read_at = connection, sealed, clock
+            if known.budget.rate != rate:
+                known.budget = _budget(connection, rate)
+    return known
+
+
+def _budget(connection: Connection, rate: float) -> Budget:
+    """Return the budget for `rate`; in live mode one endpoint takes only a part of it."""
+    share = LIVE_ENDPOINT_SHARE if connection.pinned_livemode else 1.0
+    return Budget(rate=rate, endpoint_rate=rate * share, clock=time.monotonic)
+
+
+def _rate_of(connection: Connection) -> float:
+    """Return this process's share of the connection's rate; all workers speak through the same account."""
+    workers = max(1, int(settings.WORKERS))
+    declared = connection.settings.get("requests_per_second")
+    if isinstance(declared, int | float) and declared > 0:
+        rate = float(declared)
+    elif is_loopback(connection.base_url):
+        rate = 1000.0  # the sandbox needs no protection
+    else:
+        limit = STRIPE_LIVE_LIMIT if connection.pinned_livemode else STRIPE_TEST_LIMIT
+        rate = rate_within(limit, processes=workers)
+    return rate / workers
+
+
+def _closed(connection: Connection, *, now: datetime) -> errors.RateLimited | None:
+    """Return the answer of a connection that is not in use now, or None."""
+    if connection.state == Connection.State.ACTIVE:
+        return None
+    until = connection.paused_until
+    if until is not None and until <= now:
+        until = now + timedelta(seconds=FRESH_SECONDS)  # somebody is trying it right now
+    said = f"{connection.name} is {connection.get_state_display().lower()}: {connection.state_reason}"
+    return errors.RateLimited(said, code=connection.state, resets_at=until)
+
+
+def _ask(known: _Known, action: str, requests: Sequence[Params], ends: float) -> list[Result]:
+    connector = registry.load()[known.connection.system]
+    wanted = connector.actions.get(action)
+    if wanted is None:
+        raise ValueError(f"{connector.label} has no action {action!r}")
+    account = _account_of(known)
+    known.usage = None
+    try:
+        check_address(known.connection)
+        if wanted.writes:
+            found = connector.identity(account, deadline=ends - time.monotonic())
+            stand_guard(account, found.account, found.livemode)
+        results = connector.perform(account, action, requests, deadline=ends - time.monotonic())
+    except errors.IntegrationError as failure:
+        return [failure] * len(requests)
+    if len(results) != len(requests):
+        raise RuntimeError(f"{connector.label} gave {len(results)} results to {len(requests)} requests")
+    return results
+
+
+def _account_of(known: _Known) -> Account:
+    def turn(seconds: float, endpoint: str = "") -> bool:
+        wait = known.budget.take(endpoint, patience=seconds)
+        if wait is None:
+            return False
+        time.sleep(wait)
+        return True
+
+    def spent(used: int, limit: int) -> None:
+        known.usage = (used, limit)
+
+    return account_for(known.connection, known.sealed, turn=turn, spent=spent)
+
+
+def stand_guard(account: Account, found: str | None, livemode: bool | None) -> None:
+    """
+    Compare where the credential leads with where the connection was pinned to.
+
+    :raises Misdirected: if it is not the same, or not known; nothing has been sent then
+    """
+    if not account.pinned_account:
+        raise errors.Misdirected("This connection was never tested. Test it first.", code="untested")
+    if found != account.pinned_account:
+        raise errors.Misdirected(
+            f"The credential leads to {found or 'an unknown account'}, but this connection is for "
+            f"{account.pinned_account}.",
+            code="another_account",
+        )
+    if None not in (livemode, account.pinned_livemode) and livemode != account.pinned_livemode:
+        raise errors.Misdirected(
+            f"The credential is for {'live' if livemode else 'test'} mode, but this connection is not.",
+            code="another_mode",
+        )
+
+
+def _record(known: _Known, results: Sequence[Result], *, probing: bool, now: datetime) -> None:
+    """Let the connection rest or wake, and note how it fares."""
+    failures = [result for result in results if isinstance(result, errors.IntegrationError)]
+    silent = len(failures) == len(results) and all(
+        isinstance(failure, errors.Transient | errors.Uncertain) and failure.code in UNREACHABLE
+        for failure in failures
+    )
+    known.strikes = known.strikes + 1 if silent else 0
+    fault = next(
+        ((failure, rest) for kind, rest in RESTS for failure in failures if isinstance(failure, kind)), None
+    )
+    known.limits = _limits(known, fault[0] if fault else None, whole=len(failures) == len(results))
+    if fault is not None:
+        failure, rest = fault
+        until = _end_of_rest(known, failure, rest, now)
+        needs_key = isinstance(failure, errors.Unauthorized)
+        _rest(known, until=until, reason=f"{NEEDS_KEY} {failure}" if needs_key else str(failure))
+    elif _spent_its_share(known):
+        used, limit = known.usage or (0, 0)
+        reason = f"{used} of the {limit} API calls for 24 hours are used; the rest is kept for people."
+        _rest(known, until=now + RESERVE_REST, reason=reason)
+    elif silent and (probing or known.strikes >= STRIKES):
+        # Runs that wait for the connection burn nothing, and start at once when it is back.
+        _rest(known, until=now + _doubled(known.strikes - STRIKES), reason=str(failures[0]))
+    elif probing and not silent and known.connection.wake():
+        log.info("connection woke up", connection=known.connection.public_id)
+        forget(known.connection.pk)
+    trouble = str(fault[0]) if fault else str(failures[0]) if silent else ""
+    _note(known, trouble, now=now)
+
+
+def _limits(known: _Known, fault: errors.IntegrationError | None, *, whole: bool) -> int:
+    """Return how many calls in a row were refused for haste; where a part went through, it is the first."""
+    if not isinstance(fault, errors.RateLimited):
+        return 0
+    known.budget.slow_down()
+    return known.limits + 1 if whole else 1
+
+
+def _end_of_rest(
+    known: _Known, failure: errors.IntegrationError, rest: timedelta | None, now: datetime
+) -> datetime | None:
+    """Return until when a connection rests; one that is refused for haste over and over rests longer."""
+    until = failure.resets_at or (None if rest is None else now + rest)
+    if known.limits < 2 or until is None:
+        return until
+    return max(until, now + _doubled(known.limits - 2))
+
+
+def _doubled(times: int) -> timedelta:
+    """Return the shortest rest, doubled so many `times`, or the longest."""
+    return timedelta(seconds=min(LONGEST_REST, SHORTEST_REST * 2 ** max(0, min(times, 10))))
+
+
+def _spent_its_share(known: _Known) -> bool:
+    """Tell whether the last call has come as near to the org's limit as we may go."""
+    if known.usage is None:
+        return False
+    used, limit = known.usage
+    share = known.connection.settings.get("api_share", API_SHARE)
+    return limit > 0 and used * 100 >= limit * float(share)
+
+
+def _rest(known: _Known, *, until: datetime | None, reason: str) -> None:
+    if known.connection.rest(until=until, reason=reason):
+        log.warning("connection rests", connection=known.connection.public_id, until=until, reason=reason)
+    forget(known.connection.pk)
+
+
+def _note(known: _Known, trouble: str, *, now: datetime) -> None:
+    """Write the health at once when it changes, and otherwise every few seconds: this is the hot path."""
+    clock = time.monotonic()
+    if trouble == known.noted and clock - known.noted_at < HEALTH_SECONDS:
+        return
+    known.noted, known.noted_at = trouble, clock
+    known.connection.note(now=now, failure=trouble, usage=known.usage)

@@ -1,0 +1,3 @@
+"""This package simulates a Salesforce org, API v67.0, over real HTTP."""
+
+from __future__ import annotations

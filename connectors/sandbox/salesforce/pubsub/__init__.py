@@ -1,0 +1,3 @@
+"""This package serves the org's event bus over gRPC, as the Pub/Sub API does."""
+
+from __future__ import annotations

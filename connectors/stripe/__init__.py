@@ -1,0 +1,1 @@
+"""This package speaks to Stripe: reads, webhooks, and what its errors mean."""
