@@ -1,0 +1,1 @@
+"""This package advances runs through the steps of a flow, without knowing a database or a network."""

@@ -1,0 +1,63 @@
+"""This package holds the nouns of the product, a file for each group of them."""
+
+from __future__ import annotations
+
+from flows.models.awaited import AwaitedEvent
+from flows.models.cases import TestCase
+from flows.models.changes import Change
+from flows.models.design import Flow, Integration, Pair
+from flows.models.drafts import Draft, DraftEdit
+from flows.models.effects import Effect
+from flows.models.impacts import Impact
+from flows.models.inbox import Event, Fate
+from flows.models.lanes import Doorbell, Lane, LateTarget, TargetLease, Worker
+from flows.models.links import AppliedVersion, Link, LinkChange
+from flows.models.missed import Purge, SweptObject
+from flows.models.notices import Notice
+from flows.models.pacing import Burst, Gate
+from flows.models.passages import Passage
+from flows.models.rates import ExchangeRate
+from flows.models.resyncs import PolledObject, Resync
+from flows.models.reviews import Review
+from flows.models.runs import Attempt, DeadLetter, Run
+from flows.models.suggestions import MappingDecision
+from flows.models.versions import Deployment, FlowVersion
+
+__all__ = [
+    "AppliedVersion",
+    "Attempt",
+    "AwaitedEvent",
+    "Burst",
+    "Change",
+    "DeadLetter",
+    "Deployment",
+    "Doorbell",
+    "Draft",
+    "DraftEdit",
+    "Effect",
+    "Event",
+    "ExchangeRate",
+    "Fate",
+    "Flow",
+    "FlowVersion",
+    "Gate",
+    "Impact",
+    "Integration",
+    "Lane",
+    "LateTarget",
+    "Link",
+    "LinkChange",
+    "MappingDecision",
+    "Notice",
+    "Pair",
+    "Passage",
+    "PolledObject",
+    "Purge",
+    "Resync",
+    "Review",
+    "Run",
+    "SweptObject",
+    "TargetLease",
+    "TestCase",
+    "Worker",
+]

@@ -1,0 +1,1 @@
+"""This package holds the flows that ship as templates, with sample events."""

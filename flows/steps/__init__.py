@@ -1,0 +1,1 @@
+"""This package holds the step kinds, one to a file."""
