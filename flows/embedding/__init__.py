@@ -1,0 +1,1 @@
+"""This package turns short texts into vectors with a small language model, by numpy alone."""

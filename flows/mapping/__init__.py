@@ -1,0 +1,1 @@
+"""This package turns what Stripe said into the fields of a Salesforce record."""
