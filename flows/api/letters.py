@@ -1,0 +1,172 @@
+"""This module is the REST interface of dead letters: look, retry one or many, discard."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from flows import deadletters
+from flows.models import DeadLetter
+from flows.models.runs import IllegalTransition
+from integrator.accounts.rest import PUBLIC_ID, WITHIN, RowFilter, ScopedViewSet, refusals
+from integrator.kernel.redact import redact_text
+
+
+class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
+    """What gave up, why, and what may help."""
+
+    id = serializers.CharField(source="public_id", read_only=True)
+    environment = serializers.CharField(source="event.connection.environment.slug", read_only=True)
+    event = serializers.IntegerField(source="event_id", read_only=True)
+    external_id = serializers.CharField(source="event.external_id", read_only=True)
+    run = serializers.CharField(source="run.public_id", read_only=True, default=None, allow_null=True)
+    flow = serializers.CharField(source="run.flow.public_id", read_only=True, default=None, allow_null=True)
+    message = serializers.SerializerMethodField()
+
+    class Meta:
+        model = DeadLetter
+        fields = (
+            "id", "environment", "event", "external_id", "run", "flow", "error_class", "code", "field",
+            "step", "message", "suggestion", "fingerprint", "created_at", "resolved_at", "resolution",
+            "resolved_by",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_message(self, letter: DeadLetter) -> str:
+        """Return the other system's words, without secrets."""
+        return redact_text(letter.message)
+
+
+class WhichLettersSerializer(serializers.Serializer[Any]):
+    """Which of the unresolved letters to retry; nothing means all of them."""
+
+    environment = serializers.SlugField(required=False)
+    flow = serializers.CharField(required=False, max_length=24)
+    error_class = serializers.CharField(required=False, max_length=40)
+    code = serializers.CharField(required=False, max_length=100)
+    fingerprint = serializers.CharField(required=False, max_length=64)
+
+
+class RetriedSerializer(serializers.Serializer[Any]):
+    """How many letters are tried again."""
+
+    retried = serializers.IntegerField()
+
+
+class DiscardSerializer(serializers.Serializer[Any]):
+    """Why nothing is to be done."""
+
+    reason = serializers.CharField(max_length=200)
+
+
+class DeadLetterFilter(RowFilter):
+    """Letters by what failed and whether somebody has dealt with it."""
+
+    resolved = filters.BooleanFilter(
+        field_name="resolved_at",
+        lookup_expr="isnull",
+        exclude=True,
+        help_text="false: only what waits for a person; true: only what was dealt with.",
+    )
+    flow = filters.CharFilter(field_name="run__flow__public_id", help_text="Id of the flow.")
+    external_id = filters.CharFilter(field_name="event__external_id", help_text="The event's own id.")
+    object_id = filters.CharFilter(field_name="event__object_id", help_text="Such as pi_....")
+    error_class = filters.CharFilter()
+    code = filters.CharFilter()
+    fingerprint = filters.CharFilter(help_text="What letters with the same cause share.")
+
+    class Meta:
+        model = DeadLetter
+        fields = ()
+
+
+@extend_schema(tags=["dead letters"])
+@extend_schema_view(
+    list=extend_schema(
+        summary="List dead letters",
+        description="What gave up, newest first.",
+        parameters=[WITHIN],
+        responses={200: DeadLetterSerializer(many=True), **refusals(400)},
+    ),
+    retrieve=extend_schema(
+        summary="Show a dead letter", responses={200: DeadLetterSerializer, **refusals(404)}
+    ),
+)
+class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet[DeadLetter]):
+    """Dead letters."""
+
+    queryset = DeadLetter.objects.select_related("event__connection__environment", "run__flow").defer(
+        "event__body"
+    )
+    serializer_class = DeadLetterSerializer
+    filterset_class = DeadLetterFilter
+    environment_at = "event__connection__environment"
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_regex = PUBLIC_ID
+    conflicts = (deadletters.AlreadyHandled, IllegalTransition)
+    permissions: ClassVar[dict[str, str]] = {
+        "list": "runs.view",
+        "retrieve": "runs.view",
+        "retry": "deadletters.retry",
+        "retry_all": "deadletters.retry",
+        "discard": "deadletters.discard",
+    }
+
+    @extend_schema(
+        summary="Retry a dead letter",
+        request=None,
+        responses={200: DeadLetterSerializer, **refusals(404, 409)},
+    )
+    @action(methods=["POST"], detail=True)
+    def retry(self, request: Request, id: str) -> Response:
+        """Try again what the letter is about, with its object read first."""
+        return self._shown(deadletters.retry(letter=self.get_object(), **self.by()))
+
+    @extend_schema(
+        summary="Retry many dead letters",
+        request=WhichLettersSerializer,
+        responses={200: RetriedSerializer, **refusals(400)},
+    )
+    @action(methods=["POST"], detail=False, url_path="retry-all")
+    def retry_all(self, request: Request) -> Response:
+        """Try again every unresolved letter that fits; without filters, all of them."""
+        retried = deadletters.retry_all(letters=self._which(), **self.by())
+        return Response(RetriedSerializer({"retried": retried}).data)
+
+    @extend_schema(
+        summary="Discard a dead letter",
+        request=DiscardSerializer,
+        responses={200: DeadLetterSerializer, **refusals(400, 404, 409)},
+    )
+    @action(methods=["POST"], detail=True)
+    def discard(self, request: Request, id: str) -> Response:
+        """Decide that nothing is to be done about it, and say why."""
+        given = self.read(DiscardSerializer)
+        letter = self.get_object()
+        return self._shown(deadletters.discard(letter=letter, reason=given["reason"], **self.by()))
+
+    def _which(self) -> QuerySet[DeadLetter]:
+        given = self.read(WhichLettersSerializer)
+        unknown = set(self.request.data) - set(WhichLettersSerializer().fields)
+        if unknown:
+            # A misspelt filter would retry everything.
+            raise ValidationError(dict.fromkeys(sorted(unknown), "There is no such filter."))
+        rows = self.within(DeadLetter.objects.all())
+        if "environment" in given:
+            environment = self.environment_named(given.pop("environment"))
+            rows = rows.filter(event__connection__environment=environment)
+        if "flow" in given:
+            rows = rows.filter(run__flow__public_id=given.pop("flow"))
+        return rows.filter(**given)
+
+    def _shown(self, letter: DeadLetter) -> Response:
+        return Response(DeadLetterSerializer(self.within(self.queryset.all()).get(pk=letter.pk)).data)

@@ -1,0 +1,212 @@
+"""This module files dead letters and does what a person decides about them: retry or discard."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import models, transaction
+
+from flows import bulk, error_catalogue, signals
+from flows.engine.outcome import Failure
+from flows.models import Change, DeadLetter, Event, Fate, Lane, Run
+from flows.models.runs import AlreadyHandled, DeadLetterQuerySet
+from integrator.accounts import audit
+from integrator.accounts.models import public_id
+from integrator.kernel import canonical
+from integrator.kernel.texts import LONGEST_CODE, LONGEST_FIELD, LONGEST_MESSAGE, storable
+
+__all__ = ["AlreadyHandled", "Obituary", "discard", "discard_all", "file", "retry", "retry_all"]
+
+CHUNK = 200  # letters in one transaction of `retry_all` or `discard_all`
+
+# What is wrong with an event itself; everything else is explained by the error catalogue.
+SUGGESTIONS = {
+    "unreadable": "The body is kept as it came. Look at what was sent, then discard it.",
+    "sealed": "Put the missing key back into INTEGRATOR_ENCRYPTION_KEYS, then retry.",
+}
+_WITH_DIGITS = re.compile(r"[\w.:-]*\d[\w.:-]*")  # ids, amounts, times
+
+
+@dataclass(frozen=True, slots=True)
+class Obituary:
+    """Why a run, or an event without a run, needs a person."""
+
+    event_id: int
+    failure: Failure
+    run_id: int | None = None
+    flow_id: int | None = None
+    step: str = ""
+
+
+_COLUMNS = (
+    "public_id", "event_id", "run_id", "error_class", "code", "field", "step", "message", "suggestion",
+    "fingerprint", "created_at", "resolution", "resolved_by",
+)  # fmt: skip
+
+
+def file(obituaries: Iterable[Obituary], *, now: datetime) -> None:
+    """
+    Write a dead letter for each, in the caller's transaction.
+
+    A run, or an event without one, has at most one open letter; a second changes nothing.
+    """
+    bulk.insert(DeadLetter, _COLUMNS, [_row(one, now) for one in obituaries], conflict="DO NOTHING")
+
+
+def _row(one: Obituary, now: datetime) -> tuple[object, ...]:
+    """Return the letter's row. It fits whatever a step kind of somebody else's put into its failure."""
+    failure = one.failure
+    error_class, step = storable(str(failure.error_class), 40), storable(one.step, 60)
+    code, field = storable(str(failure.code), LONGEST_CODE), storable(str(failure.field), LONGEST_FIELD)
+    message = storable(str(failure.message), LONGEST_MESSAGE)
+    explanation = error_catalogue.explain(error_class=error_class, code=code, field=field, message=message)
+    return (
+        public_id(),
+        one.event_id,
+        one.run_id,
+        error_class,
+        code,
+        field,
+        step,
+        message,
+        storable(SUGGESTIONS.get(code, explanation.suggestion), 500),
+        canonical.fingerprint([one.flow_id, step, code, field, _without_ids(message)]),
+        now,
+        "",
+        "",
+    )
+
+
+def _without_ids(message: str) -> str:
+    """Return `message` without what differs from record to record, so that one cause is one group."""
+    return _WITH_DIGITS.sub("#", message)
+
+
+def retry(*, letter: DeadLetter, actor: str, now: datetime) -> DeadLetter:
+    """
+    Try again what `letter` is about, with its object read first.
+
+    :raises AlreadyHandled: if somebody was quicker
+    """
+    with transaction.atomic():
+        locked = _locked([letter.pk]).get()
+        _retry([locked], actor, now)
+        _audit("deadletter.retried", [locked], actor, now)
+    return locked
+
+
+def retry_all(*, letters: models.QuerySet[DeadLetter], actor: str, now: datetime) -> int:
+    """
+    Try again whatever of `letters` is unresolved, and return how many that were.
+
+    It goes in chunks, each with its own transaction and audit entry. Letters that come in meanwhile, or
+    that somebody else resolves, are left alone.
+    """
+    ids = list(letters.filter(resolved_at__isnull=True).order_by("id").values_list("id", flat=True))
+    retried = 0
+    for start in range(0, len(ids), CHUNK):
+        with transaction.atomic():
+            chunk = list(_locked(ids[start : start + CHUNK]).unresolved().order_by("id"))
+            _retry(chunk, actor, now)
+            _audit("deadletters.retried", chunk, actor, now)
+        retried += len(chunk)
+    return retried
+
+
+def discard(*, letter: DeadLetter, reason: str, actor: str, now: datetime) -> DeadLetter:
+    """
+    Decide that nothing is to be done about what `letter` is about.
+
+    :raises AlreadyHandled: if somebody was quicker
+    """
+    with transaction.atomic():
+        locked = _locked([letter.pk]).get()
+        _discard([locked], reason, actor, now)
+        _audit("deadletter.discarded", [locked], actor, now, reason=reason)
+    return locked
+
+
+def discard_all(*, letters: models.QuerySet[DeadLetter], reason: str, actor: str, now: datetime) -> int:
+    """
+    Discard whatever of `letters` is unresolved for one `reason`, and return how many that were.
+
+    It goes in chunks as `retry_all` does, each with its own transaction and audit entry.
+    """
+    ids = list(letters.filter(resolved_at__isnull=True).order_by("id").values_list("id", flat=True))
+    discarded = 0
+    for start in range(0, len(ids), CHUNK):
+        with transaction.atomic():
+            chunk = list(_locked(ids[start : start + CHUNK]).unresolved().order_by("id"))
+            _discard(chunk, reason, actor, now)
+            _audit("deadletters.discarded", chunk, actor, now, reason=reason)
+        discarded += len(chunk)
+    return discarded
+
+
+def _locked(ids: Sequence[int]) -> DeadLetterQuerySet:
+    """
+    Return letters that are locked as they are read, so that of two people one sees the other.
+
+    Their lanes are locked before them, in the order that a closing worker takes: it closes letters too.
+    """
+    lanes = Run.objects.filter(dead_letters__in=ids).values("lane")
+    list(Lane.objects.filter(id__in=lanes).locked().values_list("id"))
+    with_all = DeadLetter.objects.select_related("event__connection__environment__workspace", "run")
+    return with_all.select_for_update(of=("self",)).filter(pk__in=ids)
+
+
+def _retry(letters: Sequence[DeadLetter], actor: str, now: datetime) -> None:
+    for letter in letters:
+        letter.resolve(DeadLetter.Resolution.RETRIED, actor=actor, now=now)
+        if letter.run is None:
+            letter.event.dispatch_again()
+        else:
+            letter.run.begin_again(now=now)
+    Lane.objects.set_ready({letter.run.lane_id for letter in letters if letter.run is not None})
+    Event.objects.settle([letter.event_id for letter in letters if letter.run is not None])
+    _tell(letters, Fate.QUEUED, now)
+
+
+def _discard(letters: Sequence[DeadLetter], reason: str, actor: str, now: datetime) -> None:
+    for letter in letters:
+        letter.resolve(DeadLetter.Resolution.DISCARDED, actor=actor, now=now)
+        if letter.run is None:
+            letter.event.discard(reason=reason)
+        else:
+            letter.run.discard(reason=reason, now=now)
+    Event.objects.settle([letter.event_id for letter in letters if letter.run is not None])
+    _tell(letters, Fate.DISCARDED, now)
+
+
+def _audit(action: str, letters: Sequence[DeadLetter], actor: str, now: datetime, **details: str) -> None:
+    """Write one audit entry for each workspace concerned."""
+    by_workspace: dict[int, list[DeadLetter]] = defaultdict(list)
+    for letter in letters:
+        by_workspace[letter.event.connection.environment.workspace_id].append(letter)
+    for mine in by_workspace.values():
+        names = [letter.public_id for letter in mine]
+        audit.record(
+            workspace=mine[0].event.connection.environment.workspace,
+            actor=actor,
+            action=action,
+            target=names[0] if len(names) == 1 else f"{len(names)} dead letters",
+            details={"letters": names, **details},
+            now=now,
+        )
+
+
+def _tell(letters: Sequence[DeadLetter], fate: Fate, now: datetime) -> None:
+    """Write one Change row for each environment, and call a worker once that is committed."""
+    by_environment: dict[int, list[DeadLetter]] = defaultdict(list)
+    for letter in letters:
+        by_environment[letter.event.connection.environment_id].append(letter)
+    for environment, mine in by_environment.items():
+        runs = [letter.run.public_id for letter in mine if letter.run is not None]
+        summary = {"fates": {fate.value: len(mine)}, "runs": runs[: Change.MOST_RUNS]}
+        Change.objects.record(environment_id=environment, kind="closed", summary=summary, now=now)
+    if letters:
+        transaction.on_commit(lambda: signals.work_arrived.send(sender=DeadLetter))

@@ -1,0 +1,238 @@
+"""This module holds the forms of the flows pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+
+class Discard(forms.Form):
+    """Why what waits for a person is not worth another try."""
+
+    reason = forms.CharField(
+        max_length=400,
+        label="Reason",
+        help_text="It is kept with the run and in the audit trail.",
+        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
+    )
+    confirmation = forms.CharField(label="Type PRODUCTION to go on", max_length=20)
+
+    def __init__(self, *args: Any, production: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not production:
+            del self.fields["confirmation"]
+
+    def clean_confirmation(self) -> str:
+        """
+        Return the word that was typed.
+
+        :raises ValidationError: if it is another one
+        """
+        given = str(self.cleaned_data["confirmation"]).strip()
+        if given != "PRODUCTION":
+            raise forms.ValidationError("This environment is production. Type the word to go on.")
+        return given
+
+
+class Deploy(forms.Form):
+    """Which version is to be live."""
+
+    version = forms.IntegerField(min_value=1)
+
+
+class Switch(forms.Form):
+    """Whether a flow is to be on; a form that says neither must not turn anything off."""
+
+    enabled = forms.ChoiceField(choices=[("true", "on"), ("false", "off")])
+
+
+class Since(forms.Form):
+    """From when on something is looked for."""
+
+    since = forms.DateTimeField(
+        required=False,
+        label="Since (UTC)",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+
+class Created(Since):
+    """Since when the objects were created that are compared."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["since"].label = "Created since (UTC)"
+
+
+class Looking(forms.Form):
+    """How missed events are looked for."""
+
+    walk_only = forms.BooleanField(
+        required=False,
+        label="Nothing is delivered here",
+        help_text="There is no public address: Stripe's list is read every 30 seconds instead.",
+    )
+    walk_minutes = forms.IntegerField(
+        min_value=1,
+        max_value=24 * 60,
+        label="Minutes between two looks at Stripe's list",
+        help_text="It finds what was not delivered.",
+    )
+    sweep_days = forms.IntegerField(
+        min_value=0,
+        max_value=365,
+        label="Days of objects compared every day",
+        help_text="It finds what Stripe never told. 0: none are compared.",
+    )
+    sweep_hour = forms.IntegerField(
+        min_value=0, max_value=23, label="Hour of the day (UTC)", help_text="When they are compared."
+    )
+
+
+class TopicName(forms.Form):
+    """What is to be listened to."""
+
+    name = forms.CharField(
+        max_length=120,
+        label="Topic",
+        help_text="/data/AccountChangeEvent for changes of an object, /data/ChangeEvents for all of them, "
+        "/event/Paid__e for a platform event.",
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "off",
+                "spellcheck": "false",
+                "placeholder": "/data/OpportunityChangeEvent",
+            }
+        ),
+    )
+
+
+class Answer(forms.Form):
+    """Which of the answers a person chose, and what they said with it."""
+
+    value = forms.CharField(max_length=255)
+    comment = forms.CharField(max_length=2_000, required=False)
+
+
+class Found(forms.Form):
+    """What a person found out about an effect in doubt; a form that says neither must not settle it."""
+
+    happened = forms.ChoiceField(choices=[("true", "yes"), ("false", "no")])
+
+
+class _Replacing(forms.Form):
+    """Why rates are replaced that are there already."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=400,
+        label="Reason for replacing",
+        help_text="Only needed if there is another rate for that day already. It is kept in the audit trail.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+
+class Rate(_Replacing):
+    """What a currency is worth in another one on a day."""
+
+    base = forms.CharField(max_length=3, label="One unit of", help_text="A currency, such as USD.")
+    quote = forms.CharField(max_length=3, label="Is worth in", help_text="Another currency, such as EUR.")
+    day = forms.CharField(
+        max_length=10,
+        label="On the day (UTC)",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="It holds until there is a newer one.",
+    )
+    rate = forms.CharField(
+        max_length=30,
+        label="Rate",
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+        help_text="Exactly as its source says it, such as 0.9273.",
+    )
+    source = forms.CharField(
+        max_length=100, label="Source", help_text="Where the rate comes from, such as ECB or your bank."
+    )
+    field_order = ("base", "quote", "day", "rate", "source", "reason")
+
+
+class RateTable(_Replacing):
+    """Many rates: pasted, or in a file."""
+
+    table = forms.CharField(
+        required=False,
+        max_length=1_000_000,
+        label="Rates",
+        help_text="One rate a line: base, quote, day, rate, source. Such as USD,EUR,2026-11-24,0.9273,ECB",
+        widget=forms.Textarea(attrs={"rows": 8, "class": "key", "spellcheck": "false"}),
+    )
+    file = forms.FileField(
+        required=False,
+        label="Or a file with them",
+        help_text="A CSV file in UTF-8.",
+        widget=forms.FileInput(attrs={"accept": ".csv,text/csv,text/plain"}),
+    )
+    field_order = ("table", "file", "reason")
+
+    def clean(self) -> dict[str, Any]:
+        """
+        Return what was filled in, the file's text under `text`.
+
+        :raises ValidationError: if there is neither a table nor a file, or both, or the file is no text
+        """
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        table, file = given.get("table", ""), given.get("file")
+        if bool(table) == bool(file):
+            raise forms.ValidationError("Paste the rates, or choose a file. One of the two is needed.")
+        try:
+            given["text"] = file.read().decode("utf-8") if file else table
+        except UnicodeDecodeError:
+            raise forms.ValidationError("The file is not text in UTF-8. Save it as CSV (UTF-8).") from None
+        return given
+
+
+class Records(Since):
+    """Which records are compared: of which object, and modified since when."""
+
+    object = forms.CharField(
+        max_length=80,
+        label="Object",
+        help_text="By its API name, such as Account or Invoice__c.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "list": "followed"}),
+    )
+    field_order = ("object", "since")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["since"].label = "Modified since (UTC)"
+        self.fields["since"].help_text = "Left empty: as far back as every day."
+
+
+class Asking(forms.Form):
+    """Which object is asked for, and how often."""
+
+    object = forms.CharField(
+        max_length=80,
+        label="Object",
+        help_text="By its API name, such as Account or Invoice__c.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "list": "followed"}),
+    )
+    every = forms.IntegerField(
+        min_value=10,
+        max_value=86_400,
+        initial=60,
+        label="Seconds between two questions",
+        help_text="Each costs a call of the org's daily allowance, and at times two.",
+    )
+
+
+class Daily(forms.Form):
+    """When and how far back records are compared every day."""
+
+    sweep_hour = forms.IntegerField(min_value=0, max_value=23, label="Hour of the day (UTC)")
+    sweep_days = forms.IntegerField(
+        min_value=0,
+        max_value=30,
+        label="Days of changes compared every day",
+        help_text="It finds what no event told. 0: none are compared.",
+    )

@@ -1,0 +1,1 @@
+"""This package holds what pages of other layers show of flows."""

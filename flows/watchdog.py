@@ -1,0 +1,41 @@
+"""This module judges the workers by their progress, and keeps the doorbell ringing while work is left."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flows import confirmation, lanes, queue
+from flows.queries import Progress, progress
+
+# Work that is ready for this long, while nothing at all was claimed for QUIET, means that the pool is stuck.
+# Both are far above a drain's turn-taking and far below the 60 s within which a stop has to be noticed.
+OVERDUE = timedelta(seconds=15)
+QUIET = timedelta(seconds=12)
+
+
+def sweep() -> Progress:
+    """
+    Give back the lanes of dead workers, ring if anything is ready, and return the progress.
+
+    Runs every second in the supervisor, outside the pool that it watches.
+    """
+    lanes.expire()
+    confirmation.open_due(now=lanes.database_now())
+    state = progress()
+    if state.ready:
+        for shard in queue.shards():
+            if queue.ring(shard=shard):
+                break
+    return state
+
+
+def stuck(state: Progress, *, now: datetime, pool_started_at: datetime) -> str:
+    """Return why the pool must be started anew, or an empty text if it makes progress."""
+    if now - pool_started_at < OVERDUE:
+        return ""
+    oldest = state.oldest_ready_at
+    if oldest is None or now - oldest < OVERDUE:
+        return ""
+    if state.last_claim_at is not None and now - state.last_claim_at < QUIET:
+        return ""
+    return f"work has been ready since {oldest:%H:%M:%S} UTC and nothing was claimed"
