@@ -1,0 +1,1 @@
+"""This package watches and proves: the dashboard, and later alerts, anomalies and reconciliation."""

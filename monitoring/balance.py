@@ -1,0 +1,98 @@
+"""This module draws up, for people and programs, what was received and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connectors.models import Connection, Cursor
+from flows import walk
+from flows.models import Notice
+from integrator.accounts.models import Environment
+from monitoring import hours
+from monitoring.conservation import Equation, equation
+from monitoring.models import COUNTED, ConservationHour
+from monitoring.tidings import missing_id
+
+DAY = timedelta(days=1)
+SHOWN = timedelta(days=2)
+MOST_HOURS = 48
+MOST_IDS = 20
+MISSING_FOR = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One hour as it is shown."""
+
+    hour: datetime
+    equation: Equation
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one connection received, hour by hour, compared with what Stripe says it sent."""
+
+    connection: Connection
+    day: Equation
+    rows: Sequence[Row]
+    listed_until: datetime | None  # Stripe's own list of events was read up to here
+    walk_only: bool
+    found: Sequence[str]  # events that no webhook brought
+    more_found: int
+    missing: Sequence[str]  # events that Stripe lists and that are not here
+
+
+def accounts(environment: Environment, *, now: datetime) -> list[Account]:
+    """Return the account of every connection of `environment` that receives events."""
+    receiving = Connection.objects.filter(environment=environment, system=Connection.System.STRIPE)
+    return [_account(one, now) for one in receiving]
+
+
+def of_hour(hour: ConservationHour) -> Equation:
+    """Return the equation of one hour."""
+    return equation(hour.received, {fate: getattr(hour, fate) for fate in COUNTED}, found=hour.found)
+
+
+def _account(one: Connection, now: datetime) -> Account:
+    recent = list(ConservationHour.objects.filter(connection=one, hour__gte=now - SHOWN)[:MOST_HOURS])
+    today = [hour for hour in recent if hour.hour >= now - DAY]
+    read = Cursor.objects.filter(connection=one, stream=walk.STREAM).first()
+    walk_only = bool(one.settings.get("walk_only"))
+    found = [] if walk_only else _found(recent)
+    return Account(
+        connection=one,
+        day=_sum(today),
+        rows=[Row(hour.hour, of_hour(hour)) for hour in recent],
+        listed_until=read.reached_at if read and read.checked_at else None,
+        walk_only=walk_only,
+        found=found,
+        more_found=0 if walk_only else sum(hour.found for hour in recent) - len(found),
+        missing=_missing(one, now),
+    )
+
+
+def _sum(counted: Sequence[ConservationHour]) -> Equation:
+    fates = {fate: sum(getattr(hour, fate) for hour in counted) for fate in COUNTED}
+    return equation(sum(h.received for h in counted), fates, found=sum(h.found for h in counted))
+
+
+def _found(recent: Sequence[ConservationHour]) -> list[str]:
+    ids: list[str] = []
+    for hour in recent:
+        if hour.found and len(ids) < MOST_IDS:
+            ids += hours.found_in(hour, most=MOST_IDS - len(ids))
+    return ids
+
+
+def _missing(one: Connection, now: datetime) -> list[str]:
+    told = Notice.objects.filter(
+        environment=one.environment_id,
+        kind="missing_event",
+        key__startswith=f"missing:{one.pk}:",
+        at__gt=now - MISSING_FOR,
+    )
+    ids = [missing_id(notice) for notice in told.order_by("-id")[:MOST_IDS]]
+    there = set(one.events.filter(external_id__in=ids).values_list("external_id", flat=True))
+    return [name for name in ids if name not in there]

@@ -1,0 +1,119 @@
+"""This module names every sort of incident, and how patient we are with each. It is pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+AT_ONCE = timedelta(0)
+USUAL = timedelta(seconds=30)
+
+
+class Severity(StrEnum):
+    """How much an incident matters. Whatever is more than information is mailed."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"  # something stands still, or may be lost, until a person acts
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """
+    A sort of incident.
+
+    It is told once it has lasted for `patience`, and over once it has been away for `lingers`, so that
+    what comes and goes is one incident. What is `told_once` (something happened, nothing lasts) is over
+    when a person has acknowledged it. What `repeats` is mailed again when more of it happens.
+    """
+
+    label: str
+    patience: timedelta = AT_ONCE
+    lingers: timedelta = USUAL
+    told_once: bool = False
+    repeats: bool = False
+    mailed: bool = True
+
+
+KINDS: dict[str, Kind] = {
+    "connection_key": Kind("Key refused"),
+    "connection_misdirected": Kind("Wrong account"),
+    "connection_limit": Kind("API limit", patience=timedelta(minutes=1), lingers=timedelta(minutes=2)),
+    "connection_outage": Kind("Outage", patience=timedelta(minutes=1), lingers=timedelta(minutes=2)),
+    "flow_held": Kind("Flow held"),
+    "impact": Kind("Object changed"),
+    "dead_letters": Kind("Dead letters"),
+    "internal_failure": Kind("Internal failure"),
+    "in_doubt": Kind("In doubt"),
+    "reviews": Kind("Questions"),
+    "standstill": Kind("Standstill", patience=timedelta(seconds=20)),
+    "dispatch_crash": Kind("Dispatch", patience=timedelta(seconds=10)),
+    "feed": Kind("Live updates", patience=USUAL),
+    "duty": Kind("Watching", patience=timedelta(minutes=2)),
+    # A walk runs every five minutes: one that failed once is tried again before anybody is told.
+    "walk": Kind("Event list", patience=timedelta(minutes=12)),
+    # A stream breaks now and then, and is opened again within seconds.
+    "listening": Kind("Salesforce events", patience=timedelta(minutes=2)),
+    "webhooks_silent": Kind("Webhooks"),
+    "conservation": Kind("Conservation"),
+    "missing_event": Kind("Missing events", told_once=True, repeats=True),
+    "gap": Kind("Gap", told_once=True),
+    "flow_alert": Kind("Flow", told_once=True, repeats=True),
+    "loop": Kind("Held link", told_once=True, repeats=True),
+    "other_body": Kind("Same id, other body", told_once=True),
+    "api_version": Kind("API version", told_once=True),
+    "missing_rate": Kind("Exchange rate", told_once=True),
+    "notice": Kind("Notice", told_once=True),
+    "mail": Kind("Mail", patience=timedelta(minutes=1), mailed=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An environment, or a whole workspace if `environment_id` is None; `path` is that of its pages."""
+
+    workspace_id: int
+    environment_id: int | None
+    path: str  # /w/acme/dev/
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """
+    Something that is so now and that a person should know.
+
+    `text` says what happened, what it means and what to do. `newest` is the id of the newest thing that it
+    is about, where things have ids that rise.
+    """
+
+    workspace_id: int
+    environment_id: int | None
+    key: str
+    kind: str
+    severity: Severity
+    title: str
+    text: str
+    link: str
+    count: int = 1
+    newest: int = 0
+
+    @classmethod
+    def at(
+        cls, place: Place, *, kind: str, about: object, severity: Severity, title: str, text: str,
+        page: str = "", count: int = 1, newest: int = 0,
+    ) -> Condition:  # fmt: skip
+        """Return a condition of `place` whose key is its kind, the environment and what it is `about`."""
+        where = place.environment_id if place.environment_id is not None else "all"
+        return cls(
+            workspace_id=place.workspace_id,
+            environment_id=place.environment_id,
+            key=f"{kind}:{where}:{about}"[:200],
+            kind=kind,
+            severity=severity,
+            title=title,
+            text=text,
+            link=place.path + page,
+            count=count,
+            newest=newest,
+        )

@@ -1,0 +1,302 @@
+"""
+This module judges from facts what is wrong. It is pure: facts and the time go in, conditions come out.
+
+No text repeats what another system said about a record, because alerts are mailed; the page behind the
+link shows that to whoever may see it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from monitoring.conditions import Condition, Severity
+from monitoring.facts import Facts, Resting, Told
+from monitoring.words import counted, moment, rounded_up
+
+# A rest as short as this is an outage's or a limit's by the second; a budget for the day rests longer.
+SHORT_REST = timedelta(minutes=3)
+_LIMIT = re.compile(r"\blimit|\bbudget\b|\btoo many\b|\bstorage\b|\bAPI calls\b", re.IGNORECASE)
+
+# The same judgement as the watchdog's: work lies ready for this long and nobody takes anything.
+OVERDUE = timedelta(seconds=15)
+
+FEED_OVERDUE = timedelta(minutes=1)
+FEW = 5  # how many ids or titles a text names
+
+
+def judge(facts: Facts, *, now: datetime) -> list[Condition]:
+    """Return what is wrong, each incident once."""
+    found: dict[tuple[int, str], Condition] = {}
+    for source in SOURCES:
+        for condition in source(facts, now):
+            found.setdefault((condition.workspace_id, condition.key), condition)
+    return list(found.values())
+
+
+# Connections
+
+
+def _connections(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.resting:
+        kind, severity, title, text = _rest_in_words(one, now)
+        yield Condition.at(
+            one.place, kind=kind, about=one.public_id, severity=severity, title=title, text=text,
+            page=f"connections/{one.public_id}/",
+        )  # fmt: skip
+
+
+def _rest_in_words(one: Resting, now: datetime) -> tuple[str, Severity, str, str]:
+    if one.needs_key:
+        text = f"{one.reason} Its runs wait, and nothing is lost. Enter a new key, or grant the access there."
+        return "connection_key", Severity.CRITICAL, f"{one.name} needs a new key", text
+    if one.until is None:
+        text = f"{one.reason} Nothing is written, and nothing is lost: its runs wait. {_way_back(one)}"
+        return "connection_misdirected", Severity.CRITICAL, f"{one.name} leads to the wrong place", text
+    if _is_limit(one, now):
+        text = (
+            f"{one.reason}{_used(one)} {_comes_back(one, now)} Nothing is lost, and nothing has to be done."
+        )
+        return "connection_limit", Severity.WARNING, f"{one.name} has reached its API limit", text
+    text = f"{one.reason} {_comes_back(one, now)} Nothing is lost. If it lasts, look at their status page."
+    return "connection_outage", Severity.WARNING, f"{one.name} does not answer", text
+
+
+def _used(one: Resting) -> str:
+    if not (one.used and one.limit) or "calls" in one.reason:
+        return ""
+    return f" {one.used:,} of {one.limit:,} calls in 24 hours are used."
+
+
+def _way_back(one: Resting) -> str:
+    if not one.pinned:
+        return "Test the connection, then resume it."
+    return (
+        f"It is pinned to {one.pinned}: enter the credential of that one, or make a new connection for the "
+        "other, then resume it."
+    )
+
+
+def _is_limit(one: Resting, now: datetime) -> bool:
+    spent = bool(one.limit and one.used is not None and one.used >= one.limit)
+    return (
+        spent or bool(_LIMIT.search(one.reason)) or (one.until is not None and one.until - now > SHORT_REST)
+    )
+
+
+def _comes_back(one: Resting, now: datetime) -> str:
+    """Say when it is tried again, what waits for it, and when that will be done."""
+    back = max(one.until or now, now)
+    again = f"It is tried again at about {moment(rounded_up(back, minutes=1), now=now)}."
+    if not one.waiting:
+        return again
+    waiting = f"{counted(one.waiting, 'run')} {'waits' if one.waiting == 1 else 'wait'}"
+    if one.per_minute <= 0:
+        return f"{again} {waiting}."
+    done = rounded_up(back + timedelta(minutes=one.waiting / one.per_minute), minutes=5)
+    return f"{again} {waiting}; at the speed of the last hour all is done at about {moment(done, now=now)}."
+
+
+def _streams(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.walks:
+        yield Condition.at(
+            one.place, kind="walk", about=one.about, severity=Severity.WARNING, page=one.page,
+            title=one.name,
+            text=f"{one.failure} What no webhook brings is not found meanwhile. It is tried again by itself; "
+            "test the connection to see what it lacks.",
+        )  # fmt: skip
+
+
+def _topics(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.topics:
+        yield Condition.at(
+            one.place, kind="listening", about=one.about, severity=Severity.WARNING, page=one.page,
+            title=one.name,
+            text=f"{one.failure} Salesforce keeps events for 72 hours: what is heard until then is not lost.",
+        )  # fmt: skip
+
+
+def _silent(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.silent:
+        yield Condition.at(
+            one.place, kind="webhooks_silent", about=one.public_id, severity=Severity.WARNING,
+            title=f"{one.name}: webhooks do not arrive",
+            text=f"{counted(one.found, 'event')} came from Stripe's list and none by webhook. Nothing is "
+            "lost, but everything comes minutes late. Look at the endpoint in Stripe: its address, whether "
+            "it is enabled, and whether its signing secret is the one that is entered here.",
+            page=f"connections/{one.public_id}/", count=one.found,
+        )  # fmt: skip
+
+
+# Flows and runs
+
+
+def _held(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.held:
+        again = (
+            f" One run tries again at about {moment(rounded_up(one.until, minutes=1), now=now)}."
+            if one.until
+            else ""
+        )
+        yield Condition.at(
+            one.place, kind="flow_held", about=one.deployment, severity=Severity.WARNING,
+            title=f"{one.name} is held", page=f"flows/{one.flow}/",
+            text=f"{one.reason} Its runs wait, and nothing is lost.{again} Once the cause is mended it goes "
+            "on by itself.",
+        )  # fmt: skip
+
+
+def _changed(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.changed:
+        lines = counted(one.lines, "line")
+        would = "would fail" if one.fails else "may fail"
+        events = (
+            f" {one.failing:,} of the last {counted(one.events, 'event')} would fail now."
+            if one.failing
+            else ""
+        )
+        yield Condition.at(
+            one.place, kind="impact", about=one.deployment,
+            severity=Severity.WARNING if one.fails else Severity.INFO,
+            title=f"An object changed under {one.name}", page=f"impact/?flow={one.flow}",
+            text=f"{', '.join(one.objects[:FEW])} changed since the live version was published: {lines} "
+            f"{would}.{events} Open it to see which lines, and to mend them in the draft.",
+            count=one.lines,
+        )  # fmt: skip
+
+
+def _causes(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.causes:
+        about = f" ({one.field})" if one.field else ""
+        flow = f"{one.flow}: " if one.flow else ""
+        verb = "waits" if one.count == 1 else "wait"
+        yield Condition.at(
+            one.place,
+            kind="internal_failure" if one.internal else "dead_letters",
+            about=one.fingerprint,
+            severity=Severity.CRITICAL if one.internal else Severity.WARNING,
+            title=f"{flow}{counted(one.count, 'dead letter')}: {one.title}{about}",
+            text=f"{counted(one.count, 'event')} could not be handled and {verb} for a person. "
+            f"{one.suggestion}",
+            page=f"dead-letters/causes/{one.fingerprint}/", count=one.count, newest=one.newest,
+        )  # fmt: skip
+
+
+def _doubts(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.in_doubt:
+        yield Condition.at(
+            one.place, kind="in_doubt", about="effects", severity=Severity.WARNING, page="effects/",
+            title=f"{counted(one.count, 'call')} may or may not have happened",
+            text="The answer was lost, and the other system cannot be asked. It is not repeated until a "
+            "person has looked there and said whether it happened.", count=one.count, newest=one.newest,
+        )  # fmt: skip
+    for one in facts.reviews:
+        verb = "waits" if one.count == 1 else "wait"
+        yield Condition.at(
+            one.place, kind="reviews", about="open", severity=Severity.WARNING, page="questions/",
+            title=f"{counted(one.count, 'question')} {verb} for a person",
+            text="Runs wait for the answers; everything else goes on. Open them and choose an answer.",
+            count=one.count, newest=one.newest,
+        )  # fmt: skip
+
+
+def _crashed(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.crashed:
+        yield Condition.at(
+            one.place, kind="dispatch_crash", about="events", severity=Severity.CRITICAL,
+            title=f"{counted(one.count, 'event')} cannot be given to a flow",
+            text="The worker failed while it looked for the flows of the event. This is a fault of the "
+            "product: the log of the workers names it. Other events are not held up.",
+            page="events/?fate=queued", count=one.count,
+        )  # fmt: skip
+
+
+# The installation, told to each workspace
+
+
+def _standstill(facts: Facts, now: datetime) -> Iterator[Condition]:
+    waiting, claimed = facts.standstill.waiting_since, facts.standstill.last_claim_at
+    if waiting is None or now - waiting < OVERDUE or (claimed is not None and now - claimed < OVERDUE):
+        return
+    for place in facts.everywhere:
+        yield Condition.at(
+            place, kind="standstill", about="workers", severity=Severity.CRITICAL, title="Work stands still",
+            text=f"Events have been waiting since {moment(waiting, now=now)} and no worker takes them. What "
+            "was received is safe. Make sure that `manage.py work` runs, and look at its log.",
+        )  # fmt: skip
+
+
+def _feed(facts: Facts, now: datetime) -> Iterator[Condition]:
+    since = facts.feed_since
+    if since is None or now - since < FEED_OVERDUE:
+        return
+    for place in facts.everywhere:
+        yield Condition.at(
+            place, kind="feed", about="changes", severity=Severity.WARNING, title="Live pages stand still",
+            text=f"An old transaction of the database has held them up since {moment(since, now=now)}. "
+            "Events are still handled; pages show them when reloaded. End the transaction: pg_stat_activity "
+            "names it.",
+        )  # fmt: skip
+
+
+def _failing(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.duties:
+        yield Condition.at(
+            one.place, kind="duty", about=one.about, severity=Severity.WARNING,
+            title=f"The watching process fails: {one.name}",
+            text=f"It said: {one.failure} It is tried again by itself; the log of `watch` has more.",
+        )  # fmt: skip
+    for one in facts.mail:
+        yield Condition.at(
+            one.place, kind="mail", about="server", severity=Severity.WARNING, title="Mail cannot be sent",
+            text=f"The mail server said: {one.failure} Alerts are shown here meanwhile, and mails wait. "
+            "Check EMAIL_URL.", page=one.page,
+        )  # fmt: skip
+
+
+# What was told, and what was counted
+
+
+def _notices(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.told:
+        more = one.count - 1
+        names = ", ".join(one.others[:FEW])
+        also = (
+            f" {counted(more, 'more like it', 'more like it')}{': ' + names if names else ''}."
+            if more
+            else ""
+        )
+        yield Condition.at(
+            one.place, kind=one.kind, about=one.flow or "all", severity=one.severity, title=one.title,
+            text=f"{one.text}{also}".strip() or one.title,
+            page=_page_of(one),
+            count=one.count, newest=one.newest,
+        )  # fmt: skip
+
+
+def _page_of(one: Told) -> str:
+    if one.kind == "missing_rate":
+        return "rates/"
+    if one.run:
+        return f"runs/{one.run}/"
+    return f"flows/{one.flow}/" if one.flow else "events/"
+
+
+def _unequal(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.unequal:
+        yield Condition.at(
+            one.place, kind="conservation", about=f"{one.name}:{one.hour:%Y%m%d%H}",
+            severity=Severity.CRITICAL,
+            title=f"{one.name}: {counted(one.received - one.accounted, 'event')} cannot be accounted for",
+            text=f"In the hour from {moment(one.hour, now=now)} {one.received:,} were received, and "
+            f"{one.accounted:,} have a fate now. Rows were removed from the database by something else than "
+            "this product. Restore them from a backup, or read Stripe's list of events again from that hour.",
+            page="conservation/", count=abs(one.received - one.accounted),
+        )  # fmt: skip
+
+
+SOURCES: tuple[Callable[[Facts, datetime], Iterator[Condition]], ...] = (
+    _connections, _streams, _topics, _silent, _held, _changed, _causes, _doubts, _crashed, _standstill, _feed,
+    _failing, _notices, _unequal,
+)  # fmt: skip

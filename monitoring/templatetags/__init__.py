@@ -1,0 +1,1 @@
+"""This package holds what every page may write in its template."""
