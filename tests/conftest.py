@@ -1,0 +1,49 @@
+"""This module holds the fixtures that every layer of tests shares."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import hypothesis
+import pytest
+
+from monitoring import standing
+
+# Playwright's synchronous API keeps an event loop in the test's thread; Django takes that for async code.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+# Gives each process a migrated database, and empties it after tests that commit, audit trail and all.
+pytest_plugins = ["tests.emptying", "tests.migrated"]
+
+# Machines are shared and noisy: how long an example takes says nothing about whether it is right.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
+
+POSTGRESQL = os.environ["DATABASE_URL"].startswith("postgres")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """
+    Keep thousands of collected tests out of the garbage collector's rounds, and make these rarer.
+
+    Looking through all of them again and again takes a seventh of the time of all tests.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(scope="session")
+def on_postgresql() -> bool:
+    """Tell whether this run's database is PostgreSQL."""
+    return POSTGRESQL
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _counts_anew() -> None:
+    """Count anew at every question: on a busy machine counts are dear, and given out again for a while."""
+    standing.CHEAP = float("inf")

@@ -1,0 +1,65 @@
+"""Dead letters by REST: retried alone or together, discarded with a reason, and never twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.models import DeadLetter
+from integrator.accounts.models import AuditEntry
+
+
+def test_letters_are_found_by_what_failed(admin, stage):
+    for query in (
+        {"error_class": "refused"},
+        {"code": "FIELD_CUSTOM_VALIDATION_EXCEPTION"},
+        {"fingerprint": stage.letter.fingerprint},
+        {"flow": stage.deployment.flow.public_id},
+        {"external_id": stage.event.external_id},
+        {"resolved": "false"},
+    ):
+        assert [row["id"] for row in admin.get("dead-letters/", **query).json()["results"]] == [
+            stage.letter.public_id
+        ]
+    assert admin.get("dead-letters/", resolved="true").json()["results"] == []
+
+
+def test_a_letter_is_retried_once(admin, stage):
+    path = f"dead-letters/{stage.letter.public_id}/retry/"
+
+    first, second = admin.post(path), admin.post(path)
+
+    assert (first.status_code, first.json()["resolution"]) == (200, "retried")
+    assert (second.status_code, second["Content-Type"]) == (409, "application/problem+json")
+    stage.run.refresh_from_db()
+    assert stage.run.state == "ready"
+
+
+def test_a_letter_is_discarded_with_a_reason(admin, stage):
+    path = f"dead-letters/{stage.letter.public_id}/discard/"
+
+    refused, done = admin.post(path, {}), admin.post(path, {"reason": "Refunded by hand"})
+
+    assert [error["field"] for error in refused.json()["errors"]] == ["reason"]
+    assert done.json()["resolution"] == "discarded"
+    assert AuditEntry.objects.get(action="deadletter.discarded").actor == "token admin program"
+
+
+@pytest.mark.parametrize(
+    ("which", "retried"),
+    [
+        ({}, 1),
+        ({"environment": "dev"}, 1),
+        ({"environment": "qa"}, 0),
+        ({"code": "OTHER"}, 0),
+        ({"error_class": "refused"}, 1),
+    ],
+)
+def test_many_letters_are_retried_by_what_failed(admin, stage, which, retried):
+    assert admin.post("dead-letters/retry-all/", which).json() == {"retried": retried}
+
+
+def test_a_misspelt_filter_retries_nothing(admin, stage):
+    answer = admin.post("dead-letters/retry-all/", {"cod": "OTHER"})
+
+    assert answer.status_code == 400
+    assert DeadLetter.objects.unresolved().count() == 1

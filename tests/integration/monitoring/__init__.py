@@ -1,0 +1,1 @@
+"""These tests look at monitoring with a database."""

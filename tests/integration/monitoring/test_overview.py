@@ -1,0 +1,194 @@
+"""The overview says in this order: is anything wrong, does it flow, what was synced, what ran last."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from connectors.models import Connection
+from flows import publishing
+from flows.dispatch import SWITCHED_OFF
+from flows.models import Attempt, Event, Link, Pair, Run
+from flows.queries import first_id
+from monitoring import queries, throughput
+from tests.builders import a_pair, a_person, an_environment
+from tests.integration.flows.given import a_live_flow, an_event, runs
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_counted_minutes() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def pair() -> Pair:
+    return a_pair()
+
+
+@pytest.fixture
+def overview(client: Client) -> Any:
+    client.force_login(a_person("vera@acme.test", "viewer"))
+
+    def ask(environment: str = "dev") -> str:
+        answer = client.get(f"/w/acme/{environment}/")
+        assert answer.status_code == 200
+        return " ".join(answer.content.decode().split())
+
+    return ask
+
+
+def an_applied_run(pair: Pair, *, took: float, ago: float = 60) -> Run:
+    """Return a run that was applied `ago` seconds ago, `took` seconds after its event was received."""
+    (run,) = runs(pair, 1)
+    finished = timezone.now() - timedelta(seconds=ago)
+    Event.objects.filter(pk=run.event_id).update(received_at=finished - timedelta(seconds=took))
+    Run.objects.filter(pk=run.pk).update(
+        state="done", fate="applied", finished_at=finished, next_attempt_at=None
+    )
+    Attempt.objects.create(
+        run=run, started_at=finished, finished_at=finished, outcome="done", trace=b"not opened here"
+    )
+    return run
+
+
+def test_an_empty_environment_shows_the_first_steps(overview: Any) -> None:
+    an_environment()
+
+    shown = overview()
+
+    assert "First steps" in shown
+    assert "Connect Stripe" in shown
+    assert 'href="/w/acme/dev/flows/templates/">Look at templates' in shown
+    assert "Is it flowing?" not in shown
+    assert "Is anything wrong?" not in shown
+    assert '<section id="last" data-part aria-labelledby="last-runs" hidden>' in shown
+
+
+def test_with_the_first_event_the_numbers_appear(overview: Any, pair: Pair) -> None:
+    an_event(pair.stripe)
+
+    shown = overview()
+
+    assert "Is it flowing?" in shown
+    assert "No runs yet" in shown
+
+
+def test_a_flow_that_is_off_is_named_with_what_it_missed(overview: Any, pair: Pair) -> None:
+    live = a_live_flow(pair)
+    now = timezone.now()
+    assert 'id="off"' not in overview()
+    publishing.switch(deployment=live, enabled=False, actor="paula", now=now)
+    for number, (reason, minutes) in enumerate([(SWITCHED_OFF, 1), (SWITCHED_OFF, -1), ("no flow", 1)]):
+        event = an_event(pair.stripe, external_id=f"evt_{number}")
+        Event.objects.filter(pk=event.pk).update(
+            fate="ignored",
+            fate_reason=reason,
+            received_at=now - timedelta(minutes=2),
+            dispatched_at=now + timedelta(minutes=minutes),
+        )
+
+    shown = overview()
+
+    assert "1 flow is off" in shown
+    assert f"{live.flow.name}. 1 event was ignored because of it" in shown
+    assert "Nothing needs you" not in shown
+    assert 'href="/w/acme/dev/events/?fate=passed&amp;reason=off"' in shown
+
+
+def test_the_first_steps_go_away_with_the_first_applied_run(overview: Any, pair: Pair) -> None:
+    a_live_flow(pair)
+    an_applied_run(pair, took=1)
+
+    assert "First steps" not in overview()
+
+
+def test_a_halted_connection_is_named(overview: Any, pair: Pair) -> None:
+    Connection.objects.filter(pk=pair.stripe_id).update(state="paused")
+
+    assert "Stripe paused" in overview()
+
+
+def test_money_is_summed_by_currency_and_by_day(pair: Pair) -> None:
+    now = timezone.now().replace(hour=12)
+    for number, (amount, currency, when) in enumerate(
+        [(1000, "EUR", now), (250, "EUR", now), (500, "JPY", now), (9999, "EUR", now - timedelta(days=1))]
+    ):
+        Link.objects.create(
+            pair=pair, stripe_id=f"pi_{number}", salesforce_object="Payment__c", external_id=f"pi_{number}",
+            record_id="a0B", agreed=b"", amount=amount, currency=currency,
+            first_synced_at=when, synced_at=when,
+        )  # fmt: skip
+
+    sums = queries.money_today(pair.environment, now=now)
+
+    assert {money.currency: (money.amount, money.records) for money in sums} == {
+        "EUR": (1250, 2),
+        "JPY": (500, 1),
+    }
+
+
+def test_the_last_hour_is_counted_minute_by_minute(pair: Pair) -> None:
+    a_live_flow(pair)
+    an_applied_run(pair, took=1, ago=90)
+    an_applied_run(pair, took=1, ago=90)
+
+    minutes = throughput.last_hour(pair.environment, now=timezone.now())
+
+    assert len(minutes) == 60
+    assert sum(minute.received for minute in minutes) == 2
+    assert sum(minute.applied for minute in minutes) == 2
+    again = throughput.last_hour(pair.environment, now=timezone.now())
+    assert sum(minute.received for minute in again) == 2
+
+
+def test_half_and_nearly_all_are_applied_within(pair: Pair) -> None:
+    a_live_flow(pair)
+    for took in (0.1, 0.2, 0.3, 0.4, 5.0):
+        an_applied_run(pair, took=took)
+
+    half, nearly_all = queries.latencies(pair.environment, now=timezone.now()) or (None, None)
+
+    assert half == timedelta(seconds=0.3)
+    assert nearly_all == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("age", "alarmed"),
+    [pytest.param(3, False, id="a moment is nothing"), pytest.param(40, True, id="nobody takes it")],
+)
+def test_waiting_work_that_nobody_takes_raises_the_alarm(pair: Pair, age: int, alarmed: bool) -> None:
+    an_event(pair.stripe, received_at=timezone.now() - timedelta(seconds=age))
+
+    assert bool(queries.alarms(pair.environment, now=timezone.now())) is alarmed
+
+
+def test_the_first_row_behind_a_moment_is_found_by_halving(pair: Pair) -> None:
+    start = timezone.now() - timedelta(hours=5)
+    events = [an_event(pair.stripe, received_at=start + timedelta(minutes=10 * n)) for n in range(30)]
+
+    found = first_id(Event, "received_at", start + timedelta(minutes=95))
+
+    assert events[9].pk < found <= events[10].pk
+
+
+def test_another_workspace_sees_nothing_of_it(client: Client, pair: Pair) -> None:
+    client.force_login(a_person("eve@globex.test", None))
+
+    assert client.get("/w/acme/dev/").status_code == 404
+    assert client.get("/w/acme/dev/live/").status_code == 404
+
+
+def test_a_page_without_a_socket_asks_for_the_news(client: Client, pair: Pair) -> None:
+    client.force_login(a_person("vera@acme.test", "viewer"))
+
+    told = client.get("/w/acme/dev/live/", {"after": "0.0", "topics": "dashboard"}).content.decode()
+
+    assert 'id="figures"' in told
+    assert 'id="nav-dead"' in told

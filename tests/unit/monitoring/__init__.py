@@ -1,0 +1,1 @@
+"""These tests look at the pure parts of monitoring."""
