@@ -131,6 +131,7 @@ def rotate(*, connection: Connection, secrets: Mapping[str, str], actor: str, no
     _check_keys(connection, entered)
     with transaction.atomic():
         fingerprints = credentials.store(connection, entered, now=now)
+        connection.enter()
         auth.forget(connection.pk)
         connection.wake()
         _audit(connection, actor, "connection.credentials_replaced", now, credentials=fingerprints)

@@ -110,9 +110,15 @@ def refuse_sessions(connection_id: int, *, generation: int) -> errors.Integratio
 
 
 def forget(connection_id: int) -> None:
-    """Drop the session and any refusal, as after a change of credentials."""
+    """Drop the session, any refusal and a login under way, as after a change of credentials."""
     AccessToken.objects.filter(connection_id=connection_id).update(
-        ciphertext=b"", generation=F("generation") + 1, refused_until=None, refusal="", refusal_code=""
+        ciphertext=b"",
+        generation=F("generation") + 1,
+        lease_owner="",  # so that neither a session nor a refusal of the old credentials is kept
+        lease_until=None,
+        refused_until=None,
+        refusal="",
+        refusal_code="",
     )
 
 

@@ -15,6 +15,7 @@ from connectors.models import Connection
 from connectors.signals import connection_changed
 from integrator.kernel import errors
 from tests.builders import NOON
+from tests.integration.connectors.rig import STRIPE_KEY
 
 PAYMENT = {
     "object": "Payment__c",
@@ -190,6 +191,26 @@ def test_a_dead_key_rests_the_connection(billing, stripe_sandbox):
     assert isinstance(read(billing), errors.Unauthorized)
     assert isinstance(read(billing), errors.RateLimited)
     assert len(stripe_sandbox.calls("/v1/charges")) == 1
+
+
+def test_a_call_that_was_made_with_the_old_key_does_not_rest_what_has_a_new_one(
+    billing, stripe_sandbox, monkeypatch
+):
+    ada: dict[str, Any] = {"connection": billing, "actor": "ada@acme.test", "now": NOON}
+    connections.rotate(secrets={"secret_key": "sk_test_rolled"}, **ada)
+    ask = gateway._ask
+
+    def and_meanwhile_a_person_enters_another(*given: Any) -> Any:
+        answers = ask(*given)
+        connections.rotate(secrets={"secret_key": STRIPE_KEY}, **ada)
+        return answers
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway, "_ask", and_meanwhile_a_person_enters_another)
+        assert isinstance(read(billing), errors.Unauthorized)
+
+    assert Connection.objects.get(pk=billing.pk).state == Connection.State.ACTIVE
+    assert not isinstance(read(billing), errors.Unauthorized | errors.RateLimited)
 
 
 def test_the_first_try_after_a_rest_is_one_and_wakes_the_connection(crm, org):

@@ -194,6 +194,27 @@ def test_a_refused_login_is_tried_again_after_somebody_resumed_the_connection(cr
     assert isinstance(limits(crm), dict)
 
 
+def test_a_login_with_the_old_key_leaves_no_refusal_to_the_new_one(crm, org, pem, monkeypatch):
+    org.post("app", **org.app | {"approved": False})
+    log_in = auth.login
+
+    def and_meanwhile_access_is_granted_and_the_key_entered_anew(account: Any) -> Any:
+        try:
+            return log_in(account)
+        finally:
+            org.post("app", **org.app)
+            connections.rotate(connection=crm, secrets={"private_key": pem}, actor="ada@acme.test", now=NOON)
+
+    auth.forget(crm.pk)
+    with monkeypatch.context() as patched:
+        patched.setattr(auth, "login", and_meanwhile_access_is_granted_and_the_key_entered_anew)
+        with pytest.raises(errors.Unauthorized):
+            auth.obtain(account_of(crm))
+
+    assert not AccessToken.objects.get(connection=crm).refusal
+    assert auth.obtain(account_of(crm)).value
+
+
 def test_a_refused_login_is_tried_again_after_a_while(crm, org):
     AccessToken.objects.update(
         ciphertext=b"",
