@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 
 import hypothesis
 import pytest
 
+from flows import context
 from monitoring import standing
 
 # Playwright's synchronous API keeps an event loop in the test's thread; Django takes that for async code.
@@ -47,3 +49,16 @@ def on_postgresql() -> bool:
 def _counts_anew() -> None:
     """Count anew at every question: on a busy machine counts are dear, and given out again for a while."""
     standing.CHEAP = float("inf")
+
+
+class _NoSurprise(random.SystemRandom):
+    """Dice by which a first retry is due after 1.8 s: never at once, before a test has looked or gone on."""
+
+    def random(self) -> float:
+        return 0.9
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _retries_wait() -> None:
+    """Let no retry of this process be due at once, as one in a hundred would be by full jitter."""
+    context._DICE = _NoSurprise()
