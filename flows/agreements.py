@@ -27,6 +27,7 @@ _NEW = (
 )  # fmt: skip
 _HISTORY = ("link_id", "at", "how", "side", "values", "flow_id", "run", "who")
 SIDES = ("stripe", "salesforce")
+_FARTHEST = 30  # decimal places either way of a typed number: "1E+999999999" would be written out in digits
 _SLACK = 10  # lines of history above which the oldest are deleted
 
 
@@ -304,18 +305,23 @@ def _fitted(about: str, text: str, values: Mapping[str, Any]) -> Any:
             raise NotAChoice(f"{about} is true or false.")
         return found
     if isinstance(known, int | Decimal):
-        try:
-            number = Decimal(text.strip())
-        except ArithmeticError:
-            raise NotAChoice(f"{about} is a number.") from None
-        if not number.is_finite() or (isinstance(known, int) and number != int(number)):
-            raise NotAChoice(f"{about} is a {'whole ' if isinstance(known, int) else ''}number.")
-        return int(number) if isinstance(known, int) else number
+        return _number(about, text, whole=isinstance(known, int))
     if isinstance(known, Mapping | list):
         raise NotAChoice(f"{about} is more than a text: take one of both sides.")
     if len(text) > LONGEST:
         raise NotAChoice(f"{about} takes at most {LONGEST} characters here.")
     return text
+
+
+def _number(about: str, text: str, *, whole: bool) -> int | Decimal:
+    try:
+        number = Decimal(text.strip())
+    except ArithmeticError:
+        raise NotAChoice(f"{about} is a number.") from None
+    fits = number.is_finite() and abs(number.adjusted()) <= _FARTHEST
+    if not fits or (whole and number != int(number)):
+        raise NotAChoice(f"{about} is a {'whole ' if whole else ''}number of at most {_FARTHEST} digits.")
+    return int(number) if whole else number
 
 
 def wake(link: Link, *, now: datetime) -> None:

@@ -142,7 +142,7 @@ def answer(
     Of a conflict, `fields` says what is right for single ones; with the answer `each` for all of them. An
     approval is decided by `who`, whom it has to be asked of, with a `comment`.
 
-    :raises AlreadyHandled: if somebody was quicker
+    :raises AlreadyHandled: if somebody was quicker, or the time to decide is over
     :raises NotAnOption: if the question has no such answer, or a field none or one that does not fit
     :raises NotYours: if an approval is asked of others, or of anybody but who caused it
     :raises Unexplained: if it has to be said why, and is not
@@ -153,7 +153,7 @@ def answer(
         each = locked.kind == Review.Kind.CONFLICT and value == EACH
         if not each and value not in {option["value"] for option in locked.options}:
             raise NotAnOption(f"{value!r} is none of the answers that the question has.")
-        _check(locked, who, value, said)
+        _check(locked, who, value, said, now)
         locked.close(Review.Resolution.ANSWERED, actor=actor, now=now, answer=value, comment=said)
         link = _link_of(locked) if locked.kind in _OF_A_LINK else None
         if locked.kind == Review.Kind.CONFLICT:
@@ -170,10 +170,15 @@ def _told(value: str, comment: str) -> dict[str, str]:
     return {"answer": value, **({"comment": comment} if comment else {})}
 
 
-def _check(review: Review, who: Who | None, value: str, comment: str) -> None:
+def _check(review: Review, who: Who | None, value: str, comment: str, now: datetime) -> None:
     terms = terms_of(review)
     if terms is None:
         return
+    # It counts as not approved from that moment on, however late a sweep comes to say so.
+    if review.closed_at is None and review.expires_at is not None and review.expires_at <= now:
+        raise AlreadyHandled(
+            f"This expired at {review.expires_at:%Y-%m-%d %H:%M} UTC: nobody decided in time."
+        )
     if who is None:
         raise NotYours("An approval takes somebody who is known to be asked.")
     if why := approving.refusal(terms, who, value):

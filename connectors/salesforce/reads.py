@@ -28,6 +28,7 @@ from integrator.kernel import errors
 
 LONGEST_QUERY = 14_000  # bytes once encoded; address and headers together may have 16,384
 MOST_FIELDS = 50
+FARTHEST = 100  # decimal places either way of a number in a query, which has no exponents
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _PATH = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}(?:\.[A-Za-z][A-Za-z0-9_]{0,79}){0,5}")
@@ -178,7 +179,9 @@ class _Number(int):
 
 def _quotable(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite():
-        return _Number(value)
+        if value and abs(value.adjusted()) > FARTHEST:
+            raise ValueError("a number has too many digits")
+        return _Number(value or Decimal(0))  # not 0E+999999999, which is as long written out
     if isinstance(value, list | tuple | set | frozenset):
         return [_quotable(item) for item in value]
     return value

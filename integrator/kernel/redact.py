@@ -8,12 +8,14 @@ from typing import Any
 
 MASK = "•••"
 
-# Stripe keys and webhook secrets, our API tokens, Salesforce session ids, PEM blocks, bearer headers.
+# Stripe keys and webhook secrets, our API tokens, Salesforce session ids, access tokens and assertions that
+# are JWTs, PEM blocks, bearer headers.
 _SECRET = re.compile(
     r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{4,}"
     r"|whsec_[A-Za-z0-9+/=]{4,}"
     r"|igr_[A-Za-z0-9]{16,}"
-    r"|00D[A-Za-z0-9]{12,15}![A-Za-z0-9._]{8,}"
+    r"|00D[A-Za-z0-9]{12,15}![A-Za-z0-9._-]{8,}"
+    r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?i:bearer)\s+[A-Za-z0-9._~+/=!-]{8,}",
     re.DOTALL,

@@ -65,6 +65,9 @@ def test_money_is_read_with_all_its_digits_and_records_come_without_ballast(crm)
         pytest.param("SELECT Id FROM Payment__c WHERE Name = {n}", {"n": object()}, id="an object"),
         pytest.param("SELECT Id FROM Payment__c WHERE Name = {n}", {"n": "\ud800"}, id="half a character"),
         pytest.param("SELECT Id FROM Payment__c WHERE Name = {n}", {"n": "x" * 20_000}, id="too long"),
+        pytest.param(
+            "SELECT Id FROM Payment__c WHERE Amount__c = {n}", {"n": Decimal("1E+9000")}, id="too many digits"
+        ),
         pytest.param("SELECT Nonsense FROM Payment__c", {}, id="a wrong field"),
         pytest.param("not a query", {}, id="no query"),
     ],

@@ -122,3 +122,19 @@ def test_it_is_reminded_of_once_and_expires(pair: Pair, worker: WorkerLease, sys
     assert (review.resolution, review.closed_by) == ("expired", "the engine")
     assert (run.fate, run.reason) == ("ignored", "Nobody approved it in time")
     assert AuditEntry.objects.filter(action="review.expired").count() == 1
+
+
+def test_after_its_time_nobody_approves_however_late_the_sweep_is(
+    pair: Pair, worker: WorkerLease, systems: TwoSystems
+) -> None:
+    review = asked(pair, worker, systems, remind_hours=2, expires_hours=5)
+    fay = reviews.Who(FAY, frozenset({"finance"}), is_person=True)
+    Review.objects.update(expires_at=F("expires_at") - 6 * HOUR)
+
+    with pytest.raises(reviews.AlreadyHandled, match="This expired at"):
+        reviews.answer(review=review, value="approved", who=fay, actor=FAY, now=timezone.now())
+
+    assert approvals.follow_due(now=timezone.now()) == 1
+    work_until_quiet(worker)
+    assert systems.records == {}
+    assert Run.objects.get().reason == "Nobody approved it in time"

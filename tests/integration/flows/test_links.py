@@ -162,6 +162,7 @@ def test_an_answer_for_each_field_is_noted_with_the_values_that_it_is_about(
         {"Account.Name": Choice("stripe")},
         {"Account.Name": Choice("stripe"), "Account.Score__c": Choice("value", "many")},
         {"Account.Name": Choice("value", "x" * 501), "Account.Score__c": Choice("stripe")},
+        {"Account.Name": Choice("stripe"), "Account.Score__c": Choice("value", "1E+9000")},
     ],
 )
 def test_an_answer_that_leaves_a_field_out_or_does_not_fit_changes_nothing(
