@@ -62,29 +62,31 @@ class Wanted:
     since: datetime
     reason: str
     actor: str = ""
+    until: datetime | None = None  # what was modified then or later is left out
 
 
 def look(connection: Connection, wanted: Wanted, *, now: datetime) -> Resync:
     """
     Have records compared as soon as possible, in the caller's transaction.
 
-    One that waits already goes back as far as both; what is under way may have passed by what is wanted now,
+    One that waits already takes in what both want; what is under way may have passed by what is wanted now,
     so that another one follows it.
     """
     waiting = Resync.objects.filter(connection=connection, object=wanted.object, state=Resync.State.WAITING)
-    if not waiting.reach_back(wanted.since):
+    if not waiting.reach_out(wanted.since, wanted.until):
         try:
             with transaction.atomic():
                 Resync.objects.create(
                     connection=connection,
                     object=wanted.object,
                     since=wanted.since,
+                    until=wanted.until,
                     reason=wanted.reason,
                     actor=wanted.actor,
                     created_at=now,
                 )
         except IntegrityError:  # somebody was quicker
-            waiting.reach_back(wanted.since)
+            waiting.reach_out(wanted.since, wanted.until)
     newest: Resync = Resync.objects.filter(connection=connection, object=wanted.object).latest("id")
     return newest
 
@@ -164,10 +166,13 @@ class Comparing:
         request = {
             "object": resync.object,
             "since": place.isoformat(),
+            "until": _said(resync.until),
             "limit": PAGE,
             "after": resync.place_id,
         }
         answer = streams.ask(resync.connection, "modified", request)
+        if (name := str(answer.get("object") or resync.object)) != resync.object:
+            self._move(object=name)  # as the org writes it: the events that are let in are named by it
         rows = [_row(one) for one in answer["records"]]
         settled = datetime.fromisoformat(answer["answered_at"]) - SETTLED
         last = {"place_at": rows[-1].modified, "place_id": rows[-1].id} if rows else {}
@@ -178,7 +183,11 @@ class Comparing:
         """Let in what was deleted and is not listed any more; return how the comparison ends."""
         resync = self._resync
         over = {"state": Resync.State.DONE, "ended_at": self._now, "failure": "", "failure_code": ""}
-        request = {"object": resync.object, "since": resync.since.isoformat()}
+        request = {
+            "object": resync.object,
+            "since": resync.since.isoformat(),
+            "until": _said(resync.until),
+        }
         try:
             answer = streams.ask(resync.connection, "deleted", request)
         except errors.IntegrationError as failure:
@@ -238,6 +247,10 @@ class Comparing:
             if rows.update(lease_owner="", lease_until=None, **after) and after.get("state"):
                 self._resync.refresh_from_db()
                 Notice.objects.give(_report(self._resync, now=self._now))
+
+
+def _said(moment: datetime | None) -> str:
+    return moment.isoformat() if moment is not None else ""
 
 
 def _row(told: dict[str, Any]) -> Row:

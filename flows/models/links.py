@@ -23,6 +23,11 @@ class Link(models.Model):
         HELD = "held", "Held"
         DELETED = "deleted", "Record deleted"
 
+    class Sharing(models.TextChoices):
+        ASK = "ask", "A person is asked"
+        WRITE = "write", "Written all the same"
+        LEAVE = "leave", "Left alone"
+
     pair = models.ForeignKey(Pair, on_delete=models.PROTECT, related_name="links")
     stripe_id = models.CharField(max_length=255)
     salesforce_object = models.CharField(max_length=80)
@@ -42,6 +47,25 @@ class Link(models.Model):
         db_default=b"",
         help_text="JSON of what both sides agreed on, field by field, encrypted; see flows.agreeing.",
     )
+    gone_at = models.DateTimeField(
+        null=True, help_text="When Salesforce told that the record is gone which has the external id."
+    )
+    merged_from = models.CharField(
+        max_length=18,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The record that had the external id before it was merged into the one of `record_id`; "
+        "empty of a record that is gone while it is not known yet whether it was merged.",
+    )
+    sharing = models.CharField(
+        max_length=5,
+        choices=Sharing.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Whether it is written to a record that another object of Stripe has as well.",
+    )
 
     class Meta:
         constraints = [
@@ -55,6 +79,12 @@ class Link(models.Model):
             models.Index(fields=["pair", "first_synced_at"], name="link_money_by_day"),
             # Nearly all are in agreement.
             models.Index(fields=["pair", "-id"], condition=~models.Q(state="agreed"), name="link_in_trouble"),
+            # Of hardly any is the record gone.
+            models.Index(
+                fields=["pair", "external_id"],
+                condition=models.Q(gone_at__isnull=False),
+                name="link_of_a_record_gone",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -123,6 +153,11 @@ class AppliedVersion(models.Model):
         null=True, help_text="Where several sources feed one target: which of them counts, the highest."
     )
     applied_at = models.DateTimeField()
+    past = models.BinaryField(
+        default=b"",
+        db_default=b"",
+        help_text="JSON of the last writes that our own writes have caused, encrypted; see flows.agreeing.",
+    )
 
     class Meta:
         constraints = [

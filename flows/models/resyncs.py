@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Least, Now
+from django.db.models.functions import Greatest, Least, Now
 
 from connectors.models import Connection
 
@@ -32,10 +32,16 @@ class ResyncQuerySet(LeasedQuerySet):
 
     # Mutators
 
-    def reach_back(self, since: datetime) -> int:
-        """Let those begin as early as `since`, and return how many there are."""
-        moment = models.Value(since, output_field=models.DateTimeField())
-        return self.update(since=Least("since", moment))
+    def reach_out(self, since: datetime, until: datetime | None) -> int:
+        """Let those begin as early as `since` and end as late as `until`; return how many there are."""
+        moment = models.DateTimeField()
+        rows = self.update(since=Least("since", models.Value(since, output_field=moment)))
+        if until is None:
+            self.update(until=None)
+        else:  # those without an end stay so
+            later = Greatest("until", models.Value(until, output_field=moment))
+            self.filter(until__isnull=False).update(until=later)
+        return rows
 
     # Queries
 
@@ -70,6 +76,9 @@ class Resync(models.Model):
     reason = models.CharField(max_length=10, choices=Reason.choices)
     actor = models.CharField(max_length=254, blank=True, help_text="Who asked for it.")
     since = models.DateTimeField(help_text="Records that were modified earlier are not looked at.")
+    until = models.DateTimeField(
+        null=True, help_text="Nor are those that were modified then or later; empty: there is no end."
+    )
     created_at = models.DateTimeField()
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)

@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from connectors.models import AccessToken, Credential, WebhookSecret
-from flows.models import Attempt, Effect, Event, Link, LinkChange, Review, Run, TestCase
+from flows.models import AppliedVersion, Attempt, Effect, Event, Link, LinkChange, Review, Run, TestCase
 from integrator import vault
 from monitoring.models import OutgoingMail
 
@@ -36,6 +36,7 @@ SEALED: tuple[tuple[type[Model], str], ...] = (
     (Link, "agreed"),
     (Link, "base"),
     (LinkChange, "values"),
+    (AppliedVersion, "past"),
     (Effect, "request"),
     (Effect, "result"),
     (Review, "evidence"),
