@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, tzinfo
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,6 +11,9 @@ from pydantic import AfterValidator, Field
 
 from flows.mapping import instants
 from flows.mapping.widgets import shown
+
+# Metadata of Stripe are texts, times among them as well. Python reads some such numbers as days long past.
+_UNIX = re.compile(r"-?[0-9]{9,11}")
 
 
 def _exists(zone: str) -> str:
@@ -37,6 +41,7 @@ def moment_of(value: Any, zone: tzinfo, *, at: time = time()) -> datetime | None
 
     A date stands for `at` on that day in `zone`. A time that a clock skips in spring is an hour later.
     """
+    value = _read(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC) if instants.is_storable(value) else None
     if not isinstance(value, str):
@@ -46,7 +51,7 @@ def moment_of(value: Any, zone: tzinfo, *, at: time = time()) -> datetime | None
         local = datetime.combine(day, at, zone)
     except ValueError:
         try:
-            found = datetime.fromisoformat(value.strip())
+            found = datetime.fromisoformat(value)
         except ValueError:
             return None
         local = found if found.tzinfo is not None else found.replace(tzinfo=zone)
@@ -58,6 +63,7 @@ def moment_of(value: Any, zone: tzinfo, *, at: time = time()) -> datetime | None
 
 def day_of(value: Any, zone: tzinfo) -> date | None:
     """Return the day that `value` names, or that the moment which it names lies in, seen from `zone`."""
+    value = _read(value)
     if isinstance(value, str):
         try:
             return date.fromisoformat(value)
@@ -65,3 +71,11 @@ def day_of(value: Any, zone: tzinfo) -> date | None:
             pass
     moment = moment_of(value, zone)
     return None if moment is None else moment.astimezone(zone).date()
+
+
+def _read(value: Any) -> Any:
+    """Return `value` without the space around a text, and a Unix time that is written as one as a number."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return int(text) if _UNIX.fullmatch(text) else text

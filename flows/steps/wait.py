@@ -182,7 +182,7 @@ def _moment(settings: WaitSettings) -> Callable[[Item], datetime | GiveUp]:
         if found is None:
             return _bad(f"{quoted(value)} is no time", "not_a_time")
         try:
-            if settings.offset_unit == "day":  # which stays at the same time of day
+            if settings.offset and settings.offset_unit == "day":  # which stays at the same time of day
                 local = found.astimezone(zone)
                 return (local.replace(tzinfo=None) + settings.shift).replace(tzinfo=zone).astimezone(UTC)
             return found + settings.shift

@@ -276,6 +276,9 @@ BERLIN = {"until": "charge.due", "zone": "Europe/Berlin"}
         pytest.param("2027-03-29", BERLIN | {"at": "09:00", "offset": -2}, "2027-03-27T08:00", id="winter"),
         pytest.param("2026-12-01T10:00:00.000+0000", BERLIN, "2026-12-01T10:00", id="as Salesforce writes"),
         pytest.param("2026-12-01T10:00:00", BERLIN, "2026-12-01T09:00", id="without a zone"),
+        pytest.param(" 2026-12-01 ", BERLIN | {"at": "09:30"}, "2026-12-01T08:30", id="a date with space"),
+        pytest.param("1797121400", BERLIN, "2026-12-13T00:23:20", id="Unix in metadata, no day of 1797"),
+        pytest.param(1824946200, BERLIN, "2027-10-31T01:30", id="the hour that comes twice"),
         pytest.param(
             1796119200, BERLIN | {"offset": 90, "offset_unit": "minute"}, "2026-12-01T11:30", id="Unix"
         ),
