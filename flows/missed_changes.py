@@ -71,12 +71,19 @@ def polled(connection: Connection, *, now: datetime) -> list[Polled]:
 
 
 def compare(
-    *, connection: Connection, object: str, since: datetime | None, actor: str, now: datetime
+    *,
+    connection: Connection,
+    object: str,
+    since: datetime | None,
+    actor: str,
+    now: datetime,
+    until: datetime | None = None,
 ) -> Resync:
     """
-    Have the records of an object compared that were modified since then, as soon as possible.
+    Have the records of an object compared that were modified last from `since` on, as soon as possible.
 
-    Without a moment those of the days that are compared anyway.
+    Without `since` those of the days that are compared anyway; with `until` none that were modified then or
+    later.
 
     :raises Unacceptable: if there can be no such object, or the time cannot be
     """
@@ -84,10 +91,13 @@ def compare(
     if since is not None and not FIRST <= since <= now:
         raise Unacceptable("That time has not come yet, or nothing was there then.", field="since")
     begin = since or now - (nights.days(connection) or nights.DAYS) * timedelta(days=1)
+    if until is not None and until <= begin:
+        raise Unacceptable("The end has to be later than the beginning.", field="until")
     with transaction.atomic():
-        wanted = Wanted(object, begin, Resync.Reason.ASKED, actor[:254])
+        wanted = Wanted(object, begin, Resync.Reason.ASKED, actor[:254], until)
         found = resyncs.look(connection, wanted, now=now)
-        _audit(connection, actor, "records.compared", now, object=object, since=begin.isoformat())
+        span = {"since": begin.isoformat()} | ({"until": until.isoformat()} if until is not None else {})
+        _audit(connection, actor, "records.compared", now, object=object, **span)
     return found
 
 
@@ -112,22 +122,32 @@ def poll(*, connection: Connection, object: str, every: int, actor: str, now: da
     _check(connection, object)
     if type(every) is not int or not SOONEST <= every <= LATEST:
         raise Unacceptable(f"An object is asked for every {SOONEST} to {LATEST:,} seconds.", field="every")
-    if heard := heard_by(connection, object):
+    with transaction.atomic():
+        # Whoever chooses topics holds it too, so that nothing is heard twice.
+        Connection.objects.select_for_update().get(pk=connection.pk)
+        found = _poll(connection, object, every, now)
+        _audit(connection, actor, "object.polled", now, object=found.object, every=every)
+    return found
+
+
+def _poll(connection: Connection, object_: str, every: int, now: datetime) -> PolledObject:
+    if heard := heard_by(connection, object_):
         raise Unacceptable(f"{heard.name} tells of its changes already.", field="object")
     rows = PolledObject.objects.filter(connection=connection)
-    if not rows.filter(object=object).exists() and rows.count() >= MOST_POLLED:
+    known: PolledObject | None = rows.filter(object__iexact=object_).first()
+    if known is not None:
+        known.ask_every(every)
+        return known
+    if rows.count() >= MOST_POLLED:
         raise Unacceptable(f"A connection asks for {MOST_POLLED} objects at most.", field="object")
-    with transaction.atomic():
-        found: PolledObject
-        found, new = rows.get_or_create(
-            connection=connection,
-            object=object,
-            defaults={"every": every, "created_at": now, "reached_at": now, "deleted_until": now},
-        )
-        if not new:
-            found.ask_every(every)
-        _audit(connection, actor, "object.polled", now, object=object, every=every)
-    return found
+    return PolledObject.objects.create(
+        connection=connection,
+        object=object_,
+        every=every,
+        created_at=now,
+        reached_at=now,
+        deleted_until=now,
+    )
 
 
 def poll_no_more(*, polled: PolledObject, actor: str, now: datetime) -> None:

@@ -129,6 +129,7 @@ class Polling:
             "after": polled.place_id,
         }
         answer = streams.ask(polled.connection, "modified", request)
+        self._spell(str(answer.get("object") or polled.object))
         settled = datetime.fromisoformat(answer["answered_at"]) - SETTLED
         read = datetime.fromisoformat
         listed_rows = [
@@ -145,6 +146,13 @@ class Polling:
         fresh = [row for row in rows if row.modified >= polled.created_at - SETTLED]
         self._keep(self._unheard(fresh), **after)
         return more
+
+    def _spell(self, name: str) -> None:
+        """Take the object's name as the org writes it: flows are started by exactly that."""
+        if name != self._polled.object:
+            taken = PolledObject.objects.filter(connection=self._polled.connection_id, object=name)
+            if not taken.exists():
+                self._move(object=name)
 
     def _unheard(self, rows: Sequence[Row]) -> list[tuple[Row, str]]:
         """Return those among `rows` that were not let in before, each with the type of its event."""

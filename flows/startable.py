@@ -6,9 +6,10 @@ What is asked is what the form of the trigger offers as well, so that it costs n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from connectors import schemas
 from connectors.models import Connection
@@ -40,8 +41,10 @@ def issues_of(
         yield replace(described, field=OBJECT if start.object else EVENT)
     elif described is not None:
         yield from _of_fields(start, described)
+    listed = _listed(org, now=now, ask=ask)
+    yield from _of_name(start, listed)
     if start.object:
-        yield from _of_object(start.object, org, now=now, ask=ask)
+        yield from _of_object(start.object, listed)
     yield from _unheard(start, org)
 
 
@@ -81,17 +84,32 @@ def _of_fields(start: Start, described: Sequence[SObjField]) -> Iterator[Issue]:
             yield Issue("warning", "never_changes", FIELDS, message, fix)
 
 
-def _of_object(name: str, org: Connection, *, now: datetime, ask: bool) -> Iterator[Issue]:
+def _listed(org: Connection, *, now: datetime, ask: bool) -> Sequence[Mapping[str, Any]]:
+    """Return the org's list of all that it has; nothing where it is not known, which is said elsewhere."""
     try:
-        if ask:
-            listed = schemas.of(connection=org, object=schemas.EVERY, now=now)
-        elif (known := schemas.kept(connection=org, object=schemas.EVERY)) is not None:
-            listed = known
-        else:
-            return
+        known = (
+            schemas.of(connection=org, object=schemas.EVERY, now=now)
+            if ask
+            else schemas.kept(connection=org, object=schemas.EVERY)
+        )
     except schemas.Unavailable:
-        return  # which is said of the object already
-    if captures.told(name, captures.of_list(listed.content.get("objects", ()))) is False:
+        return ()
+    return () if known is None else known.content.get("objects", ())
+
+
+def _of_name(start: Start, listed: Sequence[Mapping[str, Any]]) -> Iterator[Issue]:
+    """Find a name in other letters: Salesforce describes it all the same, but tells changes by its own."""
+    name = start.object or start.event
+    names = {str(one.get("name", "")) for one in listed}
+    own = next((one for one in sorted(names) if one.lower() == name.lower()), name)
+    if own != name and name not in names:
+        place = OBJECT if start.object else EVENT
+        message = f"Salesforce calls {name} {own}, so that no change of it would start the flow"
+        yield Issue("error", "other_letters", place, message, f"Write {own}.")
+
+
+def _of_object(name: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[Issue]:
+    if captures.told(name, captures.of_list(listed)) is False:
         message = f"Salesforce does not tell when a record of {name} changes"
         fix = "Choose an object that has change events, or let a Flow of the org publish a platform event."
         yield Issue("error", "no_change_events", OBJECT, message, fix)

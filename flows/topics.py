@@ -82,21 +82,29 @@ def choose(*, connection: Connection, name: str, actor: str, now: datetime) -> T
             "events at /event/Paid__e and the like.",
             field="name",
         )
+    try:
+        with transaction.atomic():
+            # Whoever has objects asked for holds it too, so that nothing is heard twice.
+            Connection.objects.select_for_update().get(pk=connection.pk)
+            _refuse_double(connection, name)
+            topic = Topic.objects.create(connection=connection, name=name, created_at=now)
+            _audit(topic, actor, "topic.chosen", now)
+    except IntegrityError:  # a flow that went live was quicker
+        raise Unacceptable("This topic is listened to already.", field="name") from None
+    return topic
+
+
+def _refuse_double(connection: Connection, name: str) -> None:
     polled = PolledObject.objects.filter(connection=connection).values_list("object", flat=True)
     if name.lower() in {earshot.topic_of(object=one).lower() for one in polled}:
         raise Unacceptable(
             "Its object is asked for every so often: under Missed changes, ask for it no more first.",
             field="name",
         )
+    if connection.topics.filter(name__iexact=name).exists():
+        raise Unacceptable("This topic is listened to already.", field="name")
     if connection.topics.count() >= MOST:
         raise Unacceptable(f"A connection listens to {MOST} topics at most.", field="name")
-    try:
-        with transaction.atomic():
-            topic = Topic.objects.create(connection=connection, name=name, created_at=now)
-            _audit(topic, actor, "topic.chosen", now)
-    except IntegrityError:
-        raise Unacceptable("This topic is listened to already.", field="name") from None
-    return topic
 
 
 def drop(*, topic: Topic, actor: str, now: datetime) -> None:

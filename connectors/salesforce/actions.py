@@ -34,6 +34,7 @@ class Salesforce(Connector):
         "deployment": Action("deployment", "Look how far a deployment is", writes=False, batch=1),
         "modified": Action("modified", "List what was modified", writes=False, batch=1),
         "deleted": Action("deleted", "List what was deleted", writes=False, batch=1),
+        "merged": Action("merged", "Look what records were merged into", writes=False, batch=1),
     }
 
     def perform(
@@ -58,8 +59,10 @@ class Salesforce(Connector):
           names of the fields, or only `refused` where the org does not tell
         - `limits`: gives the limits
         - `topic`: `topic` (its name on the event bus); gives `topic`, `schema_id`, `can_subscribe`
-        - `modified`: `object`, `since`, `after`, `limit`; gives a page of `records`, `more`, `answered_at`
-        - `deleted`: `object`, `since`; gives `records`, `since`, `covered`
+        - `modified`: `object`, `since`, `until`, `after`, `limit`; gives `object`, a page of `records`, `more`,
+          `answered_at`
+        - `deleted`: `object`, `since`, `until`; gives `records`, `since`, `covered`
+        - `merged`: `object`, `ids`; gives `merged`, the ids of what they were merged into by theirs
 
         Values to write may name a record type: `{"RecordType": {"DeveloperName": "Partner"}}`. A record of
         `query` and `find` holds look-ups as objects and sub-queries as lists.

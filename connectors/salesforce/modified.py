@@ -34,17 +34,21 @@ _FIELDS = ("Id", "CreatedDate", "SystemModstamp", "IsDeleted")
 
 def modified(org: Org, params: Params) -> Answer:
     """
-    Return a page of the records of `object` that were last changed at `since` or later, oldest change first.
+    Return a page of the records of `object` that were last changed at `since` or later, oldest change first;
+    with `until`, of those that were last changed before then.
 
     `after` is the id behind which the page begins among those of the moment `since`; `limit` how many it may
     hold. Those in the recycle bin are among them. It gives `records` (`id`, `created`, `modified`,
-    `deleted`), `more`, and `answered_at` by the org's clock.
+    `deleted`), `more`, `answered_at` by the org's clock, and the `object` as the org itself writes its name,
+    which takes any other case of letters as well.
 
     :raises Refused: if a parameter cannot stand in a query
     :raises IntegrationError: if the org does not tell
     """
     limit = max(1, min(int(params.get("limit") or LARGEST_PAGE), LARGEST_PAGE))
-    soql = _soql(_object_in(params), _moment_in(params, "since"), str(params.get("after") or ""), limit)
+    name = _object_in(params)
+    since, until = _moment_in(params, "since"), _end_in(params)
+    soql = _soql(name, since, until, str(params.get("after") or ""), limit)
     answer = org.request("GET", f"{org.data}/queryAll?{urlencode({'q': soql})}")
     told = _told(org, answer)
     rows = told.get("records")
@@ -53,6 +57,7 @@ def modified(org: Org, params: Params) -> Answer:
     records = [_record(row, answer.status_code) for row in rows]
     # An org may answer with less than was asked for, and say that there is more.
     return {
+        "object": _spelled(name, rows),
         "records": records,
         "more": len(records) >= limit or told.get("done") is False,
         "answered_at": _answered_at(org, answer).isoformat(),
@@ -61,7 +66,8 @@ def modified(org: Org, params: Params) -> Answer:
 
 def deleted(org: Org, params: Params) -> Answer:
     """
-    Return which records of `object` were deleted from `since` on, those included that left the recycle bin.
+    Return which records of `object` were deleted from `since` on, those included that left the recycle bin;
+    with `until`, those that were deleted before then.
 
     It gives `records` (`id`, `deleted_at`), `since`, the moment from which on they are told, and `covered`,
     the moment up to which they are complete: what was not finished by then comes with a later question.
@@ -71,7 +77,9 @@ def deleted(org: Org, params: Params) -> Answer:
     :raises IntegrationError: if the org does not tell
     """
     name, now = _object_in(params), org.now()
-    end = now.replace(second=0, microsecond=0)  # seconds are ignored
+    earliest = (now - DELETED_REACH).replace(second=0, microsecond=0)
+    end = min(_end_in(params) or now, now).replace(second=0, microsecond=0)  # seconds are ignored
+    end = max(end, earliest + SHORTEST_SPAN)
     since = min(max(_moment_in(params, "since"), now - DELETED_REACH), end - SHORTEST_SPAN)
     since = since.replace(second=0, microsecond=0)
     span = urlencode({"start": _written(since), "end": _written(end)})
@@ -90,13 +98,13 @@ def deleted(org: Org, params: Params) -> Answer:
     return {"records": records, "since": since.isoformat(), "covered": covered.isoformat()}
 
 
-def _soql(name: str, since: datetime, after: str, limit: int) -> str:
-    moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    place = ""
+def _soql(name: str, since: datetime, until: datetime | None, after: str, limit: int) -> str:
+    moment = _literal(since)
+    place = f" AND SystemModstamp < {_literal(until)}" if until is not None else ""
     if after:
         if not _ID.fullmatch(after):
             raise errors.Refused(f"{after!r} is no id of a record.", code="MALFORMED_ID", field="after")
-        place = f" AND (SystemModstamp > {moment} OR Id > '{after}')"
+        place += f" AND (SystemModstamp > {moment} OR Id > '{after}')"
     return (
         f"SELECT {', '.join(_FIELDS)} FROM {name} WHERE SystemModstamp >= {moment}{place} "  # noqa: S608  # checked names
         f"ORDER BY SystemModstamp ASC, Id ASC LIMIT {limit}"
@@ -115,6 +123,14 @@ def _moment_in(params: Params, name: str) -> datetime:
         return datetime.fromisoformat(str(params[name])).astimezone(UTC)
     except (KeyError, ValueError):
         raise errors.Refused("This is no moment.", code="MALFORMED_QUERY", field=name) from None
+
+
+def _end_in(params: Params) -> datetime | None:
+    return _moment_in(params, "until") if params.get("until") else None
+
+
+def _literal(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _told(org: Org, answer: requests.Response) -> Mapping[str, Any]:
@@ -136,6 +152,12 @@ def _record(row: Any, status: int) -> dict[str, Any]:
         }
     except (KeyError, TypeError, ValueError):
         raise unreadable(status) from None
+
+
+def _spelled(name: str, rows: list[Any]) -> str:
+    """Return the name as the org writes it with its records; as it was asked for, if there are none."""
+    told = str((rows[0].get("attributes") or {}).get("type")) if rows else name
+    return told if told.lower() == name.lower() else name
 
 
 def _read(text: Any) -> datetime:

@@ -274,6 +274,22 @@ def test_what_left_the_recycle_bin_before_anybody_asked_is_found_as_well(org: An
     assert org.poll(after=10 * MINUTE) == 0, "once"
 
 
+def test_an_object_that_is_named_in_other_letters_is_the_same(org: AnOrg) -> None:
+    now = timezone.now()
+    org.crm.topics.all().delete()
+    missed_changes.poll(connection=org.crm, object="account", every=60, actor="ada", now=now)
+    made = org.create("One")
+    org.later(10)
+
+    assert org.poll() == 1
+    assert org.told() == [("Account.created", made)], "flows are started by exactly this name"
+    org.look_at_events()
+    again = missed_changes.poll(connection=org.crm, object="ACCOUNT", every=120, actor="ada", now=now)
+    missed_changes.compare(connection=org.crm, object="aCCOUNT", since=None, actor="ada", now=now)
+    assert (again.object, PolledObject.objects.count()) == ("Account", 1)
+    assert (org.compare().compared, Resync.objects.get().found) == (1, 0)
+
+
 def test_the_poller_asks_until_it_is_told_to_stop(org: AnOrg) -> None:
     asks(org, now=timezone.now())
     made = org.create("One")

@@ -96,6 +96,12 @@ def test_an_object_has_to_be_there_and_tell_its_changes(known):
     assert issues(known, a_document(object="Nothing__c"))[-1:] == [("warning", "schema_unknown", "object")]
 
 
+def test_an_object_has_to_be_named_as_the_org_writes_it(known):
+    describe(known.salesforce, "account")
+
+    assert ("error", "other_letters", "object") in issues(known, a_document(object="account"))
+
+
 def test_a_topic_has_to_be_listened_to(known):
     Topic.objects.all().delete()
     assert issues(known, a_document()) == [("warning", "not_listened", "object")]
