@@ -59,8 +59,8 @@ class Salesforce(Connector):
           names of the fields, or only `refused` where the org does not tell
         - `limits`: gives the limits
         - `topic`: `topic` (its name on the event bus); gives `topic`, `schema_id`, `can_subscribe`
-        - `modified`: `object`, `since`, `until`, `after`, `limit`; gives `object`, a page of `records`, `more`,
-          `answered_at`
+        - `modified`: `object`, `since`, `until`, `after`, `limit`; gives `object`, a page of `records`,
+          `more`, `answered_at`
         - `deleted`: `object`, `since`, `until`; gives `records`, `since`, `covered`
         - `merged`: `object`, `ids`; gives `merged`, the ids of what they were merged into by theirs
 
