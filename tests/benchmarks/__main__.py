@@ -13,6 +13,7 @@ from tests.benchmarks import (
     drain,
     goals,
     growth,
+    listener,
     losses,
     mapping,
     memory,
@@ -38,6 +39,7 @@ WHAT: dict[str, tuple[str, Callable[[Asked], Measured]]] = {
     "growth": ("P12: the same with a million rows, pages among them, and while purging", growth.measure),
     "customers": ("what the payments template costs with customers, accounts and orders", customers.measure),
     "stripe-rate": ("how near changes come to Stripe's rate limit, and what is refused", stripe_rate.measure),
+    "listener": ("L1: how fast the event bus is heard and stored, and in how much memory", listener.measure),
     "node-red": ("what Node-RED loses in the trouble of `delivery`", losses.measure),
 }
 CALM = "`delivery` without trouble, with the processor time of each event"

@@ -19,7 +19,7 @@ from tests.benchmarks.delivery import make_ready
 from tests.benchmarks.drain import drained
 from tests.benchmarks.events import Made, Maker
 from tests.benchmarks.product import Product, a_product, ask
-from tests.benchmarks.rivals.single import VERSION, session
+from tests.benchmarks.records import Caller
 from tests.benchmarks.tables import Table
 
 COLUMNS = {
@@ -82,7 +82,7 @@ def _people(product: Product) -> _People:
     """Make customers in Stripe, and records of some of them in the org."""
     names = [_customer(product, number) for number in range(3 * CUSTOMERS)]
     known, new, owners = (names[start : start + CUSTOMERS] for start in range(0, 3 * CUSTOMERS, CUSTOMERS))
-    caller = _Caller(product.sandbox["salesforce"])
+    caller = Caller(product.sandbox["salesforce"])
     accounts = caller.create("Account", [{"Name": name} for name in owners])
     opportunity = {"StageName": "Prospecting", "CloseDate": "2026-12-31"}
     opportunities = caller.create("Opportunity", [{"Name": name, **opportunity} for name in owners])
@@ -112,26 +112,3 @@ def _customer(product: Product, number: int) -> str:
         timeout=30,
     )
     return str(answer.json()["id"])
-
-
-class _Caller:
-    """Creates records in the simulated org."""
-
-    def __init__(self, salesforce: str) -> None:
-        self._address = f"{salesforce}/services/data/{VERSION}/composite/sobjects"
-        self._session = session(salesforce)
-
-    def create(self, name: str, records: Sequence[Mapping[str, str]]) -> list[str]:
-        """
-        Create `records` and return their ids.
-
-        :raises RuntimeError: if one is refused
-        """
-        made: list[str] = []
-        for start in range(0, len(records), 200):
-            some = [{"attributes": {"type": name}, **record} for record in records[start : start + 200]]
-            answer = self._session.post(self._address, json={"allOrNone": True, "records": some}, timeout=60)
-            if not answer.ok or not all(one["success"] for one in answer.json()):
-                raise RuntimeError(f"{name}: {answer.text[:500]}")
-            made += [one["id"] for one in answer.json()]
-        return made

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -44,12 +45,16 @@ class Database:
             return self._number(f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'")  # noqa: S608  # as above
         return self._number(f"SELECT last_value FROM {table}_id_seq")  # noqa: S608  # as above
 
-    def _number(self, query: str) -> int:
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return what `query` finds."""
         if self.kind == "sqlite":
             with contextlib.closing(sqlite3.connect(self.folder / "measured.sqlite3", timeout=20)) as line:
-                return int((line.execute(query).fetchone() or [0])[0])
+                return line.execute(query).fetchall()
         with psycopg.connect(self.url.replace("postgres://", "postgresql://")) as server:
-            return int((server.execute(query).fetchone() or [0])[0])
+            return server.execute(query).fetchall()
+
+    def _number(self, query: str) -> int:
+        return int((self.rows(query) or [(0,)])[0][0])
 
     def crash(self) -> None:
         """Stop the server as a power cut would, and start it again; a file has no server."""

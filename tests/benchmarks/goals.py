@@ -1,4 +1,4 @@
-"""This module holds the goals P1 to P12 and S and compares them with what was measured."""
+"""This module holds the goals P1 to P12, L and S and compares them with what was measured."""
 
 from __future__ import annotations
 
@@ -58,6 +58,9 @@ GOALS: tuple[Goal, ...] = (
     *_both("P12.rate", "events/s with 1,000,000 rows against empty", at_least=0.9),
     *_both("P12.pages", "p95 of lists and filters with 1,000,000 rows in ms", at_most=500),
     *_both("P12.purge", "p99 of the acknowledgement while purging in ms", at_most=50),
+    *_both("L1.rate", "events/s of the bus stored by the listener", at_least=1_000),
+    *_both("L1.memory", "MB of the listener at its highest", at_most=150),
+    *_both("L1.wrong", "events of the bus missing or stored twice", at_most=0),
     Goal("S.top1", "suggestions: the right field first", at_least=0.88),
     Goal("S.top3", "suggestions: the right field among three", at_least=0.94),
     Goal("S.mrr", "suggestions: mean reciprocal rank", at_least=0.92),

@@ -83,9 +83,9 @@ def wait_until_listening(port: int, *, within: float = 60.0) -> None:
     raise RuntimeError(f"Nobody listens on port {port}.")
 
 
-def wait_until(holds: Callable[[], bool], failure: str, *, within: float = 60.0) -> None:
+def wait_until(holds: Callable[[], bool], failure: str, *, within: float = 60.0, every: float = 0.05) -> None:
     """
-    Wait until `holds()`.
+    Wait until `holds()`, which is asked `every` so many seconds.
 
     :raises RuntimeError: with the text `failure`, if it takes longer than `within` seconds
     """
@@ -93,7 +93,7 @@ def wait_until(holds: Callable[[], bool], failure: str, *, within: float = 60.0)
     while time.monotonic() < deadline:
         if holds():
             return
-        time.sleep(0.05)
+        time.sleep(every)
     raise RuntimeError(failure)
 
 
