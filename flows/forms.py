@@ -192,7 +192,14 @@ class RateTable(_Replacing):
 
 
 class Records(Since):
-    """Which records are compared: of which object, and modified since when."""
+    """Which records are compared: of which object, and modified from when until when."""
+
+    until = forms.DateTimeField(
+        required=False,
+        label="Until (UTC)",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        help_text="Left empty: there is no end. What was modified later once more is left out with it.",
+    )
 
     object = forms.CharField(
         max_length=80,
@@ -200,7 +207,7 @@ class Records(Since):
         help_text="By its API name, such as Account or Invoice__c.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "list": "followed"}),
     )
-    field_order = ("object", "since")
+    field_order = ("object", "since", "until")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

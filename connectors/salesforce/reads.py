@@ -14,7 +14,7 @@ import requests as http
 
 from connectors.base import Account, Answer, Params, Result
 from connectors.diagnosis import kind_of
-from connectors.salesforce import deploying, modified, schema, sessions, topics
+from connectors.salesforce import deploying, merges, modified, schema, sessions, topics
 from connectors.salesforce.client import Org
 from connectors.salesforce.errors import (
     Expired,
@@ -131,6 +131,7 @@ READS: dict[str, Callable[[Org, Params], Answer]] = {
     "deployment": deploying.deployment,
     "modified": modified.modified,
     "deleted": modified.deleted,
+    "merged": merges.merged,
 }
 
 

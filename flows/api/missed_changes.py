@@ -27,6 +27,9 @@ class ResyncSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(help_text="asked, overflow, position or night.")
     actor = serializers.CharField(help_text="Who asked for it; empty where nobody did.")
     since = serializers.DateTimeField(help_text="Records that were modified earlier are not looked at.")
+    until = serializers.DateTimeField(
+        allow_null=True, help_text="Nor are those that were modified then or later; null: there is no end."
+    )
     state = serializers.CharField(help_text="waiting, running, done, stopped or failed.")
     created_at = serializers.DateTimeField()
     began_at = serializers.DateTimeField(allow_null=True)
@@ -99,6 +102,12 @@ class RecordsSerializer(serializers.Serializer[Any]):
     since = serializers.DateTimeField(
         required=False, allow_null=True, default=None, help_text="When they were modified first."
     )
+    until = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Those whose last change came then or later are left out.",
+    )
 
 
 class AskingSerializer(serializers.Serializer[Any]):
@@ -157,7 +166,7 @@ class MissedChangesViewSet(ScopedViewSet[Connection]):
         responses={201: MissedChangesSerializer, **_REFUSED},
     )
     def compare(self, request: Request, id: str) -> Response:
-        """Compare the records of an object that were modified since then, without effects."""
+        """Compare the records of an object that were modified last in that time, without effects."""
         given = self.read(RecordsSerializer)
         missed_changes.compare(connection=self.get_object(), **given, **self.by())
         return self._shown(status.HTTP_201_CREATED)

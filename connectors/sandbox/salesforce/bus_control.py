@@ -10,6 +10,7 @@ from starlette.responses import Response
 from connectors.sandbox.control import body_of
 from connectors.sandbox.salesforce.bus.changes import IN_BROWSER, NOTHING, Change
 from connectors.sandbox.salesforce.bus.schemas import KINDS
+from connectors.sandbox.salesforce.merging import merge
 from connectors.sandbox.salesforce.org_control import reply, routes_of
 from connectors.sandbox.salesforce.pubsub.refusals import PREFIX, Unserved
 from connectors.sandbox.salesforce.pubsub.subscription import Cut
@@ -173,7 +174,8 @@ class BusControl:
         Change a record as a person does in the browser: act, object, id, values, username, origin.
 
         `act` is create, update, delete, undelete or purge, which takes a deleted one out of the recycle bin;
-        `origin` is what change events then have as theirs.
+        or merge, which merges the records `losers` into the one with the id. `origin` is what change events
+        then have as theirs.
         """
         data, org = await body_of(request), self.org
         table = org.table(str(data.get("object", "")))
@@ -204,8 +206,12 @@ def _act(saving: Saving, table: Table, data: dict[str, Any]) -> str:
         saving.delete(table, record)
     elif act == "undelete":
         saving.undelete(table, record)
+    elif act == "merge":
+        merge(saving, table, record, [saving.record(table, one) for one in data["losers"]], values)
     elif act == "purge" and record.deleted:
         table.purge(record)
     else:
-        raise ValueError("The act is one of create, update, delete, undelete; purge of what is deleted")
+        raise ValueError(
+            "The act is one of create, update, delete, undelete, merge; purge of what is deleted"
+        )
     return record.id

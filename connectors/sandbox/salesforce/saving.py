@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from connectors.sandbox.salesforce.history import Flight
     from connectors.sandbox.salesforce.org import Org
 
-
 NONE = Wishes()
 Mark = tuple[int, int, int]
 
@@ -236,7 +235,7 @@ class Saving:
             raise refused("ENTITY_IS_DELETED", "entity is deleted", dml=True)
         sales_rules.check_delete(self._org, table.shape.object.name, record.values)
         self._org.obstacles.check(table.shape.object.name, record.id, _external_id(record.values), {})
-        self._bury(table, record)
+        self.bury(table, record)
 
     def adjust(self, table: Table, record: Record, changed: dict[str, Any]) -> None:
         """Change what Salesforce works out of a record because of another one."""
@@ -355,10 +354,12 @@ class Saving:
         sales_rules.check(self._org, table, record, sent, values)
         self._org.obstacles.check(shape.object.name, values["Id"], _external_id(values), values)
 
-    def _bury(self, table: Table, record: Record) -> None:
+    def bury(self, table: Table, record: Record, master: str = "") -> None:
+        """Put a record into the recycle bin; one that was merged leaves what refers to it to its `master`."""
         name, before, now = table.shape.object.name, record.values, self._org.now()
         table.leave(record)
-        record.values = {**before, "IsDeleted": True, "LastModifiedDate": now, "SystemModstamp": now}
+        left = {"IsDeleted": True, "LastModifiedDate": now, "SystemModstamp": now}
+        record.values = before | left | ({"MasterRecordId": master} if master else {})
         self._undo.append(lambda: self._replace(table, record, before))
         self._done.append(Save("delete", table, record, {}, before, record.values))
         sales_totals.follow(self, self._org, name, record.values)
@@ -367,15 +368,14 @@ class Saving:
                 if name not in field.refers_to:
                     continue
                 for child in [c for c in other.alive() if c.values.get(field.name) == record.id]:
-                    self._let_go(other, child, field)
+                    self._let_go(other, child, field, master)
 
-    def _let_go(self, table: Table, child: Record, field: Field) -> None:
-        """Delete a detail with its master; empty a look-up of a record that is gone."""
-        if field.cascade:
-            self._bury(table, child)
+    def _let_go(self, table: Table, child: Record, field: Field, master: str) -> None:
+        """Delete a detail with its master; empty a look-up of what is gone, or turn it to another."""
+        if field.cascade and not master:
+            self.bury(table, child)
             return
-        before = child.values
-        child.values = {**before, field.name: None}
+        before, child.values = child.values, {**child.values, field.name: master or None}
         self._undo.append(lambda: self._replace(table, child, before))
 
     def _check_writable(self, table: Table) -> None:

@@ -95,6 +95,26 @@ def test_what_is_asked_for_twice_before_it_begins_is_one_that_goes_back_as_far_a
     assert [one.since for one in Resync.objects.all()] == [now - timedelta(days=3)]
 
 
+def test_a_comparison_with_an_end_says_so_and_one_that_waits_takes_in_every_window(reader, crm):
+    form = {"object": "Account", "since": "2026-01-02T10:00", "until": "2026-01-03T10:00"}
+    reader.client.post(f"/w/acme/dev/{where(crm, 'compare/')}", form)
+    page = reader.page(where(crm))
+
+    resync = Resync.objects.get()
+    assert (resync.since.isoformat(), resync.until.isoformat()) == (
+        "2026-01-02T10:00:00+00:00",
+        "2026-01-03T10:00:00+00:00",
+    )
+    assert "2026-01-03" in page
+    assert " until " in page
+    for until, reached in (("2026-01-01T10:00", resync.until), ("2026-01-04T10:00", "later"), ("", None)):
+        earlier = form | {"since": "2026-01-01T09:00", "until": until}
+        reader.client.post(f"/w/acme/dev/{where(crm, 'compare/')}", earlier)
+        resync.refresh_from_db()
+        assert (resync.until.day == 4) if reached == "later" else (resync.until == reached)
+    assert resync.since.isoformat() == "2026-01-01T09:00:00+00:00"
+
+
 @pytest.mark.parametrize(
     ("act", "form", "says"),
     [
@@ -102,6 +122,12 @@ def test_what_is_asked_for_twice_before_it_begins_is_one_that_goes_back_as_far_a
         pytest.param("compare/", {"object": "Paid__e"}, "no API name of an object", id="a platform event"),
         pytest.param(
             "compare/", {"object": "Account", "since": "2099-01-01"}, "has not come", id="the future"
+        ),
+        pytest.param(
+            "compare/",
+            {"object": "Account", "since": "2026-01-02T10:00", "until": "2026-01-02T10:00"},
+            "later than the beginning",
+            id="an end before the beginning",
         ),
         pytest.param("poll/", {"object": "Account", "every": "5"}, "greater than or equal to 10", id="haste"),
         pytest.param(
