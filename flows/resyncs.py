@@ -138,10 +138,15 @@ class Comparing:
         rows = Resync.objects.filter(pk=self._resync.pk).unfinished()
         if not rows.take(owner=self._owner, lease=LEASE):
             return 0
-        self._resync = rows.select_related("connection__environment").get()
+        taken = rows.select_related("connection__environment").first()
+        if taken is None:  # somebody stopped it just now
+            return 0
+        self._resync = taken
         read, after = 0, {"attempts": 0, "retry_at": None}
         try:
             self._move(state=Resync.State.RUNNING, began_at=self._resync.began_at or self._now)
+            # Until now it could be asked to reach further.
+            self._resync.refresh_from_db(fields=("since", "until"))
             more = True
             while more and read < pages:
                 more = self._page()
@@ -225,7 +230,9 @@ class Comparing:
     def _delivery(self, row: Row, newest: str) -> intake.Delivery:
         resync = self._resync
         type_ = known.change_of(resync.object, row, newest, new_since=resync.since)
-        name = f"sweep:{resync.object}:{row.id}:{resync.pk}"
+        # With the stamp: a record that changes while it goes on is listed once more, and let in once more.
+        stamp = row.modified.strftime("%Y%m%dT%H%M%SZ")
+        name = f"sweep:{resync.object}:{row.id}:{resync.pk}:{'deleted:' if row.deleted else ''}{stamp}"
         return listed.delivery(resync.object, row, type_, name=name, by=listed.SWEEP)
 
     def _move(self, **after: Any) -> None:
