@@ -148,9 +148,10 @@ def deploy(
     *, connection: Connection, wanted: Wanted, session: str, ticket: str, actor: str, now: datetime
 ) -> Progress:
     """
-    Deploy what was checked, and nothing else.
+    Deploy what was checked, and nothing else, once.
 
-    :raises Unacceptable: if nothing was checked, or something else than what would be deployed now
+    :raises Unacceptable: if nothing was checked, something else than what would be deployed now, or what has
+        been begun already
     :raises IntegrationError: if the org cannot be asked; an uncertain one may have begun
     """
     known = _opened(ticket, connection, actor)
@@ -160,7 +161,9 @@ def deploy(
     if content is None or _digest(content) != known.digest:
         raise Unacceptable("The flows or the org have changed since the check. Check again.", field="ticket")
     asked = {"components": len(choice.new()), "flows": list(wanted.flows)}
-    _audit(connection, actor, "org.deployment_begun", known, now, **asked)
+    if not _audit(connection, actor, "org.deployment_begun", known, now, **asked):
+        told = "Its deployment was begun already. Look in Setup, Deployment Status, or check again."
+        raise Unacceptable(told, field="ticket")
     deployment = _send(connection, session, content, check_only=False)
     begun = replace(known, deployment=deployment, began=now.timestamp(), deploys=True)
     return Progress("deploying", "The org deploys it", "Everything, or nothing.", _signed(begun))
@@ -313,20 +316,23 @@ def _opened(ticket: str, connection: Connection, actor: str) -> _Ticket:
 
 def _audit(
     connection: Connection, actor: str, action: str, ticket: _Ticket, now: datetime, **details: Any
-) -> None:
-    """Note an act once, however often its outcome is looked at."""
+) -> bool:
+    """Note an act once, however often it is asked for or looked at; tell whether it is new."""
+    subject = "deployment" if ticket.deploys else "check"
     told = {
         "connection": connection.public_id,
         "org": connection.pinned_account,
-        "deployment" if ticket.deploys else "check": ticket.deployment,
+        subject: ticket.deployment,
         "sha256": ticket.digest,
         **details,
     }
     workspace = connection.environment.workspace
     with transaction.atomic():
+        # Two who ask at once come one after the other.
+        Connection.objects.select_for_update().get(pk=connection.pk)
         noted = AuditEntry.objects.filter(workspace=workspace, action=action)
-        if ticket.deploys and noted.filter(details__deployment=ticket.deployment).exists():
-            return
+        if noted.filter(**{f"details__{subject}": ticket.deployment}).exists():
+            return False
         audit.record(
             workspace=workspace,
             actor=actor,
@@ -335,3 +341,4 @@ def _audit(
             details=told,
             now=now,
         )
+    return True

@@ -13,6 +13,7 @@ from connectors.org_deployment import OtherOrg, Progress
 from connectors.salesforce.package.rights import SET
 from connectors.salesforce.package.wanted import Wanted
 from integrator.accounts.models import AuditEntry
+from integrator.kernel import errors
 from integrator.kernel.refusals import Unacceptable
 from tests.builders import NOON
 from tests.integration.connectors.rig import USERNAME, Sandbox
@@ -187,6 +188,25 @@ def test_nothing_is_deployed_that_was_not_checked_or_has_changed_since(
     with pytest.raises(Unacceptable, match="not known here"):
         org_deployment.deploy(**ada.known, ticket=f"{checked.ticket}x")
     assert schema_of(org, session, "Payment__c") == 404
+
+
+def test_what_was_checked_is_deployed_once_however_often_it_is_asked_for(
+    bare_crm: Connection, org: Sandbox, session: str
+):
+    ada = Lender(bare_crm, session)
+    checked = ada.check()
+    fault = {"status": 503, "body": {}}
+    org.break_("before", match_path="/metadata/deployRequest", match_method="POST", params=fault)
+    with pytest.raises(errors.IntegrationError):
+        org_deployment.deploy(**ada.known, ticket=checked.ticket)  # it may have begun
+    sent = len(org.calls("/metadata/deployRequest"))
+
+    with pytest.raises(Unacceptable, match="begun already"):
+        org_deployment.deploy(**ada.known, ticket=checked.ticket)
+
+    assert sum(org.fired().values()) == 1
+    assert len(org.calls("/metadata/deployRequest")) == sent
+    assert AuditEntry.objects.filter(action="org.deployment_begun").count() == 1
 
 
 def test_what_is_no_session_is_sent_nowhere(bare_crm: Connection, org: Sandbox):
