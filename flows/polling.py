@@ -99,7 +99,10 @@ class Polling:
         rows = PolledObject.objects.filter(pk=self._polled.pk)
         if not rows.take(owner=self._owner, lease=LEASE):
             return 0
-        self._polled = rows.select_related("connection__environment").get()
+        taken = rows.select_related("connection__environment").first()
+        if taken is None:  # somebody has dropped it just now
+            return 0
+        self._polled = taken
         after: dict[str, Any] = {"attempts": 0, "retry_at": None, "failure": "", "failure_code": ""}
         try:
             more, pages = True, PAGES

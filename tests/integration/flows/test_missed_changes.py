@@ -11,8 +11,9 @@ from django.test import Client
 from django.utils import timezone
 
 from connectors.models import Connection, Topic
-from flows import missed_changes
+from flows import missed_changes, polling
 from flows.models import Pair, PolledObject, Resync
+from flows.models.resyncs import LeasedQuerySet
 from integrator.accounts.models import AuditEntry
 from integrator.kernel.refusals import Unacceptable
 from monitoring.gathering import gather
@@ -165,6 +166,20 @@ def test_an_object_that_nobody_asks_for_is_alerted_of(crm):
     (told,) = gather(now=timezone.now(), memory=Memory()).topics
 
     assert told.name == f"{crm.name}: Account is not asked for"
+
+
+def test_an_object_that_is_dropped_while_it_is_taken_up_keeps_no_other_waiting(crm, monkeypatch):
+    a_polled(crm)
+    take = LeasedQuerySet.take
+
+    def drops(rows, **lease):
+        taken = take(rows, **lease)
+        PolledObject.objects.all().delete()
+        return taken
+
+    monkeypatch.setattr(LeasedQuerySet, "take", drops)
+
+    assert polling.poll_due(now=timezone.now() + HOUR) == 0
 
 
 def test_stripe_has_no_such_page(reader, pair):
