@@ -9,6 +9,7 @@ from functools import partial
 from tests.benchmarks import (
     calls,
     customers,
+    decoding,
     delivery,
     drain,
     goals,
@@ -40,6 +41,7 @@ WHAT: dict[str, tuple[str, Callable[[Asked], Measured]]] = {
     "customers": ("what the payments template costs with customers, accounts and orders", customers.measure),
     "stripe-rate": ("how near changes come to Stripe's rate limit, and what is refused", stripe_rate.measure),
     "listener": ("L1: how fast the event bus is heard and stored, and in how much memory", listener.measure),
+    "decoding": ("L2: what it costs to decode an event of the bus", decoding.measure),
     "node-red": ("what Node-RED loses in the trouble of `delivery`", losses.measure),
 }
 CALM = "`delivery` without trouble, with the processor time of each event"

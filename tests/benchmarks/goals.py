@@ -61,6 +61,7 @@ GOALS: tuple[Goal, ...] = (
     *_both("L1.rate", "events/s of the bus stored by the listener", at_least=1_000),
     *_both("L1.memory", "MB of the listener at its highest", at_most=150),
     *_both("L1.wrong", "events of the bus missing or stored twice", at_most=0),
+    Goal("L2.decode", "µs to decode an event of the bus", at_most=60),
     Goal("S.top1", "suggestions: the right field first", at_least=0.88),
     Goal("S.top3", "suggestions: the right field among three", at_least=0.94),
     Goal("S.mrr", "suggestions: mean reciprocal rank", at_least=0.92),

@@ -125,7 +125,10 @@ def _believed(change: str, values: Mapping[str, Any], layout: Layout, told: Iter
     """Return the values that say something: of an update those of the fields that are told, otherwise all."""
     if change == "UPDATE":
         return {name: _value(values, *layout.sources[name]) for name in told}
-    return {name: value for name, value in _flat(layout.fields, values) if value is not None}
+    # Most fields of a change event are empty: only the others are looked at.
+    full = {name: value for name, value in values.items() if value is not None}
+    there = [layout.known[name] for name in full]
+    return {name: value for name, value in _flat(there, full) if value is not None}
 
 
 def _value(values: Mapping[str, Any], field: Field, part: Field | None) -> Any:

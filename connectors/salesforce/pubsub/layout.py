@@ -9,8 +9,9 @@ https://developer.salesforce.com/docs/platform/pub-sub-api/guide/event-deseriali
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 HEADER = "ChangeEventHeader"
@@ -36,10 +37,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The fields of an event in their order, and by the names of the API where each value is found."""
+    """The fields of an event in their order and by name, and where each value of the API is found."""
 
     name: str
     fields: tuple[Field, ...]
+    known: Mapping[str, Field] = field(default_factory=dict, repr=False)
     sources: Mapping[str, tuple[Field, Field | None]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -48,12 +50,12 @@ class Layout:
         sources: dict[str, tuple[Field, Field | None]] = {one.name: (one, None) for one in fields}
         for one in fields:
             sources |= {api_name(one.name, part.name): (one, part) for part in one.parts}
-        return cls(name, fields, sources)
+        return cls(name, fields, {one.name: one for one in fields}, sources)
 
     @property
     def is_change(self) -> bool:
         """Tell whether this is a change event rather than a platform event."""
-        return any(one.name == HEADER for one in self.fields)
+        return HEADER in self.known
 
     def named(self, bitmaps: Sequence[str], values: Mapping[str, Any]) -> list[str]:
         """
@@ -65,17 +67,15 @@ class Layout:
 
         :raises Malformed: if a bitmap is none, or tells of a field that the event does not have
         """
+        if not bitmaps:
+            return []
         whole: list[int] = []
         parts: dict[int, list[str]] = {}
         for bitmap in bitmaps:
-            found = _BITS.fullmatch(bitmap)
-            if found is None:
-                raise Malformed(f"{bitmap[:40]!r} is no bitmap")
-            places = _places(int(found["bits"], 16))
-            if found["place"] is None:
+            place, places = _read_bitmap(bitmap)
+            if place is None:
                 whole += places
                 continue
-            place = int(found["place"])
             compound = _at(self.fields, place)
             parts.setdefault(place, []).extend(
                 api_name(compound.name, _at(compound.parts, part).name) for part in places
@@ -120,13 +120,15 @@ def api_names(one: Field, value: Any = None) -> list[str]:
     return [one.name] if is_whole else [api_name(one.name, part.name) for part in one.parts]
 
 
-def _places(bits: int) -> Iterator[int]:
-    place = 0
-    while bits:
-        if bits & 1:
-            yield place
-        bits >>= 1
-        place += 1
+@lru_cache(maxsize=4_096)  # many records are changed in the same fields, and each tells of them alike
+def _read_bitmap(bitmap: str) -> tuple[int | None, tuple[int, ...]]:
+    """Return the place of the compound field that a bitmap is about, if any, and the places of its bits."""
+    found = _BITS.fullmatch(bitmap)
+    if found is None:
+        raise Malformed(f"{bitmap[:40]!r} is no bitmap")
+    bits = int(found["bits"], 16)
+    places = tuple(place for place in range(bits.bit_length()) if bits >> place & 1)
+    return (None if found["place"] is None else int(found["place"])), places
 
 
 def _at(fields: Sequence[Field], place: int) -> Field:
