@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from connectors.salesforce.client import CLIENT_NAME
+
 DELETED = "deleted"
 _UPDATED = "updated"
 
@@ -25,6 +27,7 @@ class BusEvent:
     changed: tuple[str, ...]
     values: Mapping[str, Any]
     partial: bool  # it does not tell all that changed
+    is_ours: bool = False  # it tells of what we wrote, with whatever the org did in the same transaction
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> Self:
@@ -39,6 +42,7 @@ class BusEvent:
             changed=_names(payload.get("changed")),
             values=values if isinstance(values, dict) else {},
             partial=bool(payload.get("reread")),
+            is_ours=_is_ours(payload.get("header")),
         )
 
     @property
@@ -70,6 +74,16 @@ class BusEvent:
         """Return what the event says of a record that is gone."""
         common = {name: value for name, value in self.values.items() if name != "Id"}
         return {"Id": record_id, **common}
+
+
+def _is_ours(header: Any) -> bool:
+    """
+    Tell whether the transaction was a call of ours, which bears our name.
+
+    https://developer.salesforce.com/docs/atlas.en-us.change_data_capture.meta/change_data_capture/cdc_event_fields_header.htm
+    """
+    origin = header.get("changeOrigin") if isinstance(header, dict) else None
+    return isinstance(origin, str) and f"client={CLIENT_NAME}" in origin.split(";")
 
 
 def _names(value: Any) -> tuple[str, ...]:

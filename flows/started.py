@@ -17,6 +17,7 @@ def named(event: BusEvent, id: str, record_id: str, happened_at: datetime) -> Ev
         created=int(happened_at.timestamp()),
         record_id=record_id,
         changed=event.changed,
+        ours=event.is_ours,
     )
 
 

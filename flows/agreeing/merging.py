@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Literal, NamedTuple
@@ -34,13 +34,23 @@ class Verdict(Enum):
     CONFLICT = "conflict"  # both have, and differ
 
 
-def is_unchanged(agreement: Agreement, line: Line, wanted: Any, read: Callable[[str], Any]) -> bool:
+def is_unchanged(
+    agreement: Agreement,
+    line: Line,
+    wanted: Any,
+    read: Callable[[str], Any],
+    *,
+    touched: Collection[str] = (),
+) -> bool:
     """
     Tell whether the source says of `line` what it said when both sides agreed.
 
     What the mapping gave then is the best witness. Where the other direction wrote since, what it found and
-    left in the source is: a text that was trimmed on the way is no change of anybody's.
+    left in the source is: a text that was trimmed on the way is no change of anybody's. But for what somebody
+    else has `touched`, by its path: then it may have been changed between that write and its being read back.
     """
+    if any(path in touched and _came_back_otherwise(agreement, path) for path in line.reads):
+        return False
     if line.key in agreement.sent:
         return same(agreement.sent[line.key], wanted)
     known = agreement.values
@@ -49,15 +59,26 @@ def is_unchanged(agreement: Agreement, line: Line, wanted: Any, read: Callable[[
     return line.key in known and same(known[line.key], wanted)
 
 
+def _came_back_otherwise(agreement: Agreement, path: str) -> bool:
+    """Tell whether what was written to `path` last was not what was found there afterwards."""
+    return path in agreement.sent and not same(agreement.sent[path], agreement.values.get(path))
+
+
 def judge(
-    agreement: Agreement, line: Line, *, wanted: Any, current: Any, read: Callable[[str], Any]
+    agreement: Agreement,
+    line: Line,
+    *,
+    wanted: Any,
+    current: Any,
+    read: Callable[[str], Any],
+    touched: Collection[str] = (),
 ) -> Verdict:
     """
     Return what is to be done about `line`, whose source gives `wanted` and whose target is `current` now.
 
     Where nothing was agreed yet, a value never gives way to none.
     """
-    source_same = is_unchanged(agreement, line, wanted, read)
+    source_same = is_unchanged(agreement, line, wanted, read, touched=touched)
     if line.key not in agreement.values:
         return _first_time(wanted, current)
     target_same = same(agreement.values[line.key], current)

@@ -30,6 +30,7 @@ class Event:
     foreign: bool = False  # made by another API version than the connection's
     record_id: str = ""  # of Salesforce, where the event says that a record changed
     changed: tuple[str, ...] = ()  # its fields, as far as the event tells them
+    ours: bool = False  # our own write has caused it
 
     def as_root(self) -> dict[str, Any]:
         """Return the event as the paths of a mapping see it; what is not known is null."""

@@ -48,6 +48,7 @@ class _Case:
     agreement: Agreement
     read: Callable[[str], Any]
     wanted: Mapping[str, Any]
+    touched: frozenset[str] = frozenset()  # paths that somebody else has changed, as the event tells
     found: Found = field(default_factory=lambda: Found({}))
     write: dict[str, Any] = field(default_factory=dict)  # by the step's name of the field
     typed: set[str] = field(default_factory=set)  # fields whose value a person has given
@@ -116,7 +117,8 @@ class Reconciling:
         cases: list[_Case] = []
         for job, found in zip(jobs, known, strict=True):
             agreement = of_this_run(job.item, found)
-            case = _Case(job, agreement, reader_of(job.item), self._side.wanted(job))
+            touched = side_questions.touched_by_others(job.item)
+            case = _Case(job, agreement, reader_of(job.item), self._side.wanted(job), touched)
             answer = self._of_a_deleted(case) or self._standing(case) or self._free(case)
             if answer is None and self._is_echo(case):
                 answer = self._echo(case, "Nothing differs from what both sides agreed on")
@@ -135,7 +137,7 @@ class Reconciling:
         if agreement.link_id is None or agreement.state != "agreed":
             return False
         return all(
-            is_unchanged(agreement, lines[name], wanted, case.read)
+            is_unchanged(agreement, lines[name], wanted, case.read, touched=case.touched)
             and (lines[name].key in agreement.values or lines[name].key in agreement.sent)
             for name, wanted in case.wanted.items()
         )
@@ -185,7 +187,9 @@ class Reconciling:
         for name, line in self._side.lines.items():
             if name in case.wanted:
                 wanted, current = case.wanted[name], case.found.values.get(name)
-                verdict = judge(agreement, line, wanted=wanted, current=current, read=case.read)
+                verdict = judge(
+                    agreement, line, wanted=wanted, current=current, read=case.read, touched=case.touched
+                )
                 self._do(case, name, verdict, open_)
         if loops := [name for name in case.write if self._swings(case, name)]:
             return self._hold(case, [self._side.lines[name].about for name in loops])

@@ -10,6 +10,7 @@ from flows.agreeing.agreement import Agreement
 from flows.engine.item import Item, Note
 from flows.engine.outcome import AskHuman, Option
 from flows.steps.two_way import TwoWay
+from integrator.kernel.paths import quote
 
 TAKE_STRIPE, TAKE_SALESFORCE = "stripe", "salesforce"
 GO_ON, MAKE_AGAIN, LEAVE = "go_on", "make_again", "leave"
@@ -89,6 +90,15 @@ def changed_by(item: Item) -> str:
     name = record.get("LastModifiedBy")
     known = name.get("Name") if isinstance(name, Mapping) else record.get("LastModifiedById")
     return known if isinstance(known, str) else ""
+
+
+def touched_by_others(item: Item) -> frozenset[str]:
+    """Return the paths of the fields that somebody has changed who is not us, as far as the event tells."""
+    event = item.event
+    if not event.record_id or event.ours:
+        return frozenset()
+    name = event.type.partition(".")[0]
+    return frozenset(f"{name}{quote(field)}" for field in event.changed)
 
 
 def _record_of(item: Item) -> Mapping[str, Any]:

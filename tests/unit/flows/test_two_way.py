@@ -57,10 +57,13 @@ class Both:
         settings = {"object": "Account", "external_id": "Key__c", "record": "describe", "two_way": self.rules}
         return self._take("salesforce.upsert", settings, item)
 
-    def to_stripe(self, **rules):
+    def to_stripe(self, *, changed=(), ours=False, **rules):
         """Let the flow run that the change of the Account starts."""
         item = self._item(an_event(), True)
         item.source = replace(item.source, id=self.ports._ids["Account:cus_1"])
+        item.event = replace(
+            item.event, type="Account.updated", record_id=item.source.id, changed=changed, ours=ours
+        )
         stamp = (self.ports.time + timedelta(hours=1)).isoformat()
         item.context = {"Account": {"Id": item.source.id, "LastModifiedDate": stamp, **self.account}}
         parameters = {"name": "Account.Name", "phone": "Account.Phone"}
@@ -302,6 +305,34 @@ def test_a_record_that_was_restored_is_in_agreement_again():
     assert (left.effect, state) == ("echo", "deleted")
     assert both.to_salesforce().effect == "applied"
     assert (both.agreement.state, both.account["Name"]) == ("agreed", "Bob")
+
+
+@pytest.mark.parametrize(
+    ("stored", "ours", "left"),
+    [
+        pytest.param("Eve", False, "Eve", id="a person was as quick as that"),
+        pytest.param("BOB", True, "Bob", id="the org writes it in its own way"),
+    ],
+)
+def test_what_stands_there_after_a_write_may_be_the_change_of_somebody_else(both, stored, ours, left):
+    call = both.ports.call_many
+
+    def call_many(slot, action, requests):
+        results = call(slot, action, requests)
+        if action == "upsert":
+            both.account["Name"] = stored
+        return results
+
+    both.ports.call_many = call_many
+    both.customer["name"] = "Bob"
+    both.to_salesforce()
+
+    both.to_stripe(changed=("Name",), ours=ours)
+    both.to_salesforce()
+    both.to_stripe(changed=("Name",), ours=ours)
+
+    assert (both.customer["name"], both.account["Name"]) == (left, stored)
+    assert len(both.written()) == (1 if ours else 2)
 
 
 def test_nothing_counts_as_agreed_that_was_not_written(both):
