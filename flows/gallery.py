@@ -15,7 +15,7 @@ from flows import integrations
 from flows.designing import tree
 from flows.integrations import Taken
 from flows.models import Draft, Flow, Integration, Pair
-from flows.recipes import catalogue
+from flows.recipes import catalogue, currencies
 from flows.recipes.catalogue import Recipe
 from flows.recipes.needs import GROUP, Need, judge, needs_of
 from integrator.accounts import audit
@@ -127,6 +127,8 @@ def install(*, slug: str, integration: Integration, actor: str, now: datetime) -
     :raises Taken: if the integration has the template's flow already
     """
     recipe = catalogue.load(slug)
+    orgs = [pair.salesforce for pair in integration.pairs.select_related("salesforce").order_by("id")]
+    document = currencies.fitted(recipe.raw, orgs, now=now)
     with transaction.atomic():
         flow, is_new = Flow.objects.get_or_create(
             integration=integration, slug=slug, defaults={"name": recipe.document.name}
@@ -143,8 +145,8 @@ def install(*, slug: str, integration: Integration, actor: str, now: datetime) -
         )
         return Draft.objects.create(
             flow=flow,
-            document=recipe.raw,
-            step_ids=sorted(tree.ids(recipe.raw["steps"])),
+            document=document,
+            step_ids=sorted(tree.ids(document["steps"])),
             changed_by=actor[:254],
             changed_at=now,
         )

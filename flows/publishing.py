@@ -13,7 +13,7 @@ from flows import earshot
 from flows.engine import definition
 from flows.engine.trigger import read_trigger
 from flows.models import Change, Deployment, Flow, FlowVersion, Integration, Pair
-from flows.recipes import catalogue
+from flows.recipes import catalogue, currencies
 from flows.steps import registry
 from integrator.accounts import audit
 from integrator.accounts.models import AuditEntry
@@ -69,11 +69,13 @@ def install_recipe(*, slug: str, integration: Integration, actor: str, now: date
     :raises flows.recipes.catalogue.NoSuchRecipe: if there is none
     """
     recipe = catalogue.load(slug)
+    orgs = [pair.salesforce for pair in integration.pairs.select_related("salesforce").order_by("id")]
+    document = currencies.fitted(recipe.raw, orgs, now=now)
     with transaction.atomic():
         flow, _ = Flow.objects.get_or_create(
             integration=integration, slug=slug, defaults={"name": recipe.document.name}
         )
-        return publish(flow=flow, document=recipe.raw, actor=actor, now=now, note=f"Template {slug}")
+        return publish(flow=flow, document=document, actor=actor, now=now, note=f"Template {slug}")
 
 
 def deploy(*, version: FlowVersion, pair: Pair, actor: str, now: datetime) -> Deployment:

@@ -97,6 +97,8 @@ OPPORTUNITY = SObject(
         derived("FiscalQuarter", "int"),
         derived("Fiscal", "string", length=6),
         key("Integration_Key__c"),
+        flag("Send_Payment_Link__c"),
+        text("Stripe_Payment_Link__c", kind="url"),
         text("Stripe_Subscription_ID__c"),
         text("Payment_Status__c", 40),
     ),

@@ -142,6 +142,29 @@ def test_installing_makes_a_draft_and_publishes_nothing(admin, pair):
     assert AuditEntry.objects.filter(action="flow.created").count() == 1
 
 
+@pytest.mark.django_db(transaction=True)  # the org is asked, which nobody does inside a transaction
+@pytest.mark.parametrize(
+    ("answer", "reads"),
+    [
+        ({"fields": [{"name": "CurrencyIsoCode", "type": "picklist"}]}, ["Opportunity.CurrencyIsoCode"]),
+        ({"fields": [{"name": "Amount", "type": "currency"}]}, None),
+        (Transient("503"), None),
+    ],
+)
+def test_a_template_about_money_fits_the_currencies_of_the_org(admin, pair, systems, answer, reads):
+    systems.answers["describe"] = lambda request: (
+        answer if isinstance(answer, Transient) else {"name": request["object"], **answer}
+    )
+
+    systems.answers["describe_global"] = {}.get
+
+    press(admin, "payment_links/install")
+
+    (line,) = Draft.objects.get().document["steps"][0]["settings"]["lines"]
+    assert line.get("from") == reads
+    assert reads or line["chips"] == [{"chip": "constant", "value": "XXX"}]
+
+
 def test_installing_twice_is_refused_and_the_page_leads_to_the_first(admin, pair):
     press(admin, "payments/install")
 

@@ -99,7 +99,7 @@ OBJECTS: dict[str, dict[str, str]] = {
     "Task": {"Integration_Key__c": "Key"},
     "Opportunity": {
         "Integration_Key__c": "Key", "Stripe_Subscription_ID__c": "Text(255)",
-        "Payment_Status__c": "Text(40)",
+        "Payment_Status__c": "Text(40)", "Send_Payment_Link__c": "Checkbox", "Stripe_Payment_Link__c": "Url",
     },
     "Order": {
         "Integration_Key__c": "Key", "Stripe_Subscription_ID__c": "Text(255)",
