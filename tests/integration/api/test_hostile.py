@@ -9,10 +9,9 @@ import pytest
 from tests.integration.api.routes import filters, rest_routes
 
 # Those that talk to the other system have tests of their own, against the sandbox.
+WITH_THE_OTHER_SIDE = ("/test/", "/resume/", "/readiness/", "/org/compare/", "/org/package/")
 CHANGES = [
-    route
-    for route in rest_routes()
-    if route.method != "GET" and not route.path.endswith(("/test/", "/resume/", "/readiness/"))
+    route for route in rest_routes() if route.method != "GET" and not route.path.endswith(WITH_THE_OTHER_SIDE)
 ]
 
 NASTY = ["", "\x00", "a\x00b", "\ud800", "💥" * 40, "x" * 100_000, "'; DROP TABLE flows_run;--",
@@ -36,7 +35,10 @@ FIELDS = ("environment", "system", "name", "slug", "base_url", "settings", "secr
           "integration", "document", "note", "recipe", "flow", "version", "stripe", "salesforce", "code",
           "error_class", "fingerprint", "secret", "since", "walk_only", "walk_minutes",
           "sweep_days", "answer", "happened", "base", "quote", "day", "rate", "source", "rates", "revision",
-          "edits", "event", "body", "sample", "answers", "cases", "events", "next", "draft")  # fmt: skip
+          "edits", "event", "body", "sample", "answers", "cases", "events", "next", "draft", "object",
+          "every", "until", "flows", "access_token", "ticket", "comment", "fields", "take",
+          "types", "happened_at")  # fmt: skip
+OF_AN_ORG = ("/missed-changes/", "/topics/", "/org/")
 
 
 def faults(answers):
@@ -47,7 +49,8 @@ def real(route, stage):
     """Return the address of `route` with ids that lead somewhere, so that its body is looked at."""
     path = route.path.replace("integrations/nobody", "integrations/billing")
     path = path.replace("flows/nobody", f"flows/{stage.deployment.flow.public_id}")
-    path = path.replace("connections/0", f"connections/{stage.stripe.public_id}")
+    connection = stage.pair.salesforce if any(part in path for part in OF_AN_ORG) else stage.stripe
+    path = path.replace("connections/0", f"connections/{connection.public_id}")
     path = path.replace("deployments/0", f"deployments/{stage.deployment.pk}")
     return path.replace("dead-letters/0", f"dead-letters/{stage.letter.public_id}")
 
