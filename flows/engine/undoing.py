@@ -78,8 +78,9 @@ def _tried(
 
 
 def _to_undo(undoes: Mapping[str, str], child: Item) -> list[str]:
-    """Return which bodies undo what was done, the last first."""
-    done = [entry["step"] for entry in child.trace if entry.get("exit") and entry["step"] in undoes]
+    """Return which bodies undo what was done, the last first; one whose failure was handled is not done."""
+    ended = [entry["step"] for entry in child.trace if entry.get("exit") not in (None, "", ERROR)]
+    done = [step for step in ended if step in undoes]
     return [undoes[step] for step in reversed(list(dict.fromkeys(done)))]
 
 

@@ -51,7 +51,9 @@ def _number(value: Any, name: str) -> str:
     number = _decimal(value)
     if number is None:
         raise MappingFailed(name, "not_a_number", f"{quoted(_shown(value))} is not a number")
-    return f"{number:f}"
+    text = f"{number:f}"
+    # As Stripe writes it: 2000.0 would differ for ever from what it has.
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _decimal(value: Any) -> Decimal | None:

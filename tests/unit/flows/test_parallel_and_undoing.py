@@ -253,6 +253,19 @@ def test_only_steps_that_were_done_are_undone():
     assert steps.taken == ["un_a"]
 
 
+def test_a_step_whose_failure_was_handled_is_not_undone():
+    steps = Act(a=NO, c=NO)
+    settings = {"undo": [{"step": "a", "exit": "back_a"}, {"step": "b", "exit": "back_b"}]}
+    failing = act("a") | {"exits": {"error": [act("instead")]}}
+    exits = {"try": [failing, act("b"), act("c")], "back_a": [act("un_a")], "back_b": [act("un_b")]}
+    run = Tries(steps, {"id": "all", "kind": "scope", "settings": settings, "exits": exits})
+
+    run.go()
+    run.go()
+
+    assert steps.taken == ["un_b"]
+
+
 def test_an_undoing_that_does_not_end_goes_on_where_it_stopped():
     steps = Act(c=NO, un_a=RetryAt(SOON, "busy"))
     run = Tries(steps, *scope())
