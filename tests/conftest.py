@@ -15,8 +15,9 @@ from monitoring import standing
 # Playwright's synchronous API keeps an event loop in the test's thread; Django takes that for async code.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
-# Gives each process a migrated database, and empties it after tests that commit, audit trail and all.
-pytest_plugins = ["tests.emptying", "tests.migrated"]
+# Gives each process a migrated database, empties it after tests that commit, audit trail and all, and lets
+# no test see what the process remembers of another.
+pytest_plugins = ["tests.emptying", "tests.forgetting", "tests.migrated"]
 
 # Machines are shared and noisy: how long an example takes says nothing about whether it is right.
 hypothesis.settings.register_profile(

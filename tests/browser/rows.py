@@ -178,7 +178,7 @@ def _letter(event: Event, run: Run | None, error: dict[str, str]) -> None:
         step="save_payment" if run else "",
         message=error["message"],
         suggestion="Read the rule's message. Change the mapping, or the rule, then retry.",
-        fingerprint=f"{hash((error['code'], error.get('field'))) & (2**64 - 1):064x}",
+        fingerprint=f"{hash((error['code'], error.get('field'))) & (2**64 - 1):016x}" * 4,
         created_at=event.received_at,
     )
 

@@ -80,7 +80,8 @@ def test_every_letter_of_a_cause_is_retried(page: Page, theatre: Theatre) -> Non
     made = theatre.do("die", field="Retried_Together__c", runs=3)
     page.goto(theatre.at("dead-letters/"))
 
-    page.get_by_role("button", name="Retry all 3").press("Enter")
+    cause = page.locator("article", has_text="Retried_Together__c")
+    cause.get_by_role("button", name="Retry all 3").press("Enter")
 
     expect(page.locator(".toast")).to_contain_text("3 are tried again")
     expect(page.get_by_text("Retried_Together__c")).to_have_count(0)

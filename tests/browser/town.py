@@ -51,7 +51,7 @@ class Town:
     def ask(self, path: str, **data: Any) -> dict[str, Any]:
         """Ask Stripe as a merchant's own program would."""
         head = {"Authorization": f"Bearer {KEY}"}
-        answer = requests.post(f"{self.stripe.url}/v1/{path}", headers=head, data=data, timeout=10)
+        answer = requests.post(f"{self.stripe.url}/v1/{path}", headers=head, data=data, timeout=60)
         assert answer.ok, answer.text
         return dict(answer.json())
 
@@ -66,7 +66,7 @@ class Town:
     def paid(self, invoice: str) -> dict[str, Any]:
         """Return Stripe's event that an invoice was paid."""
         head = {"Authorization": f"Bearer {KEY}"}
-        told = requests.get(f"{self.stripe.url}/v1/events?limit=100", headers=head, timeout=10).json()["data"]
+        told = requests.get(f"{self.stripe.url}/v1/events?limit=100", headers=head, timeout=60).json()["data"]
         return next(
             one for one in told if one["type"] == "invoice.paid" and one["data"]["object"]["id"] == invoice
         )
@@ -98,7 +98,7 @@ def pay(web: str, *, known: bool) -> dict[str, str]:
     invoice = town.invoice(customer)
     body = json.dumps(town.paid(invoice)).encode()
     head = {"Content-Type": "application/json", "Stripe-Signature": signed(body)}
-    answer = requests.post(f"{web}{town.hook}", data=body, headers=head, timeout=10)
+    answer = requests.post(f"{web}{town.hook}", data=body, headers=head, timeout=60)
     assert answer.ok, answer.text
     work()
     return {"customer": str(customer), "invoice": invoice}
@@ -131,7 +131,7 @@ def an_account(*, name: str, customer: str) -> dict[str, str]:
 def customer_of_town(*, customer: str) -> dict[str, Any]:
     """Return a customer as Stripe has it now."""
     head = {"Authorization": f"Bearer {KEY}"}
-    answer = requests.get(f"{_TOWN[0].stripe.url}/v1/customers/{customer}", headers=head, timeout=10)
+    answer = requests.get(f"{_TOWN[0].stripe.url}/v1/customers/{customer}", headers=head, timeout=60)
     return dict(answer.json())
 
 

@@ -63,13 +63,13 @@ class Service:
 
     def turn(self, lever: str, method: str = "POST", **data: Any) -> dict[str, Any]:
         """Use a control endpoint."""
-        answer = requests.request(method, f"{self.url}/_sandbox/{lever}", json=data, timeout=10)
+        answer = requests.request(method, f"{self.url}/_sandbox/{lever}", json=data, timeout=60)
         assert answer.ok, answer.text
         return answer.json()
 
     def look(self, lever: str, **query: Any) -> dict[str, Any]:
         """Read a control endpoint."""
-        answer = requests.get(f"{self.url}/_sandbox/{lever}", params=query, timeout=10)
+        answer = requests.get(f"{self.url}/_sandbox/{lever}", params=query, timeout=60)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -134,7 +134,7 @@ class Bridge:
         """Ask Stripe as a merchant's own program would."""
         where = {"params": data} if method == "GET" else {"data": data}
         answer = requests.request(
-            method, self.stripe.url + path, headers={"Authorization": f"Bearer {KEY}"}, timeout=10, **where
+            method, self.stripe.url + path, headers={"Authorization": f"Bearer {KEY}"}, timeout=60, **where
         )
         return answer.json()
 

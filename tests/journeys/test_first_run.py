@@ -13,7 +13,6 @@ from flows import designer, publishing
 from flows.committer import Committer
 from flows.models import Draft, Pair
 from flows.receiver import Receiver
-from flows.routes import ROUTES
 from flows.trials import desk
 from integrator.accounts.models import Environment
 from monitoring.queries import checklist
@@ -25,10 +24,8 @@ from tests.receiving import SECRET, Served, serving
 
 @pytest.fixture
 def receiver(transactional_db: None) -> Iterator[Served]:
-    ROUTES.forget()
-    with serving(Receiver(committer=Committer(ring=lambda: None))) as receiver:
+    with serving(Receiver(committer=Committer(ring=lambda: None, within=30.0))) as receiver:
         yield receiver
-    ROUTES.forget()
 
 
 def left(environment: Environment) -> list[str]:

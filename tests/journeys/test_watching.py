@@ -15,8 +15,8 @@ from django.db import connection
 from connectors.models import Connection
 from monitoring.models import Alert, Duty
 from tests.builders import a_pair, a_person
-from tests.integration.monitoring.mail_server import HOST, Letterbox, a_free_port, listening
-from tests.stage import until
+from tests.integration.monitoring.mail_server import HOST, Letterbox, listening
+from tests.stage import free_port, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_connection_that_leads_elsewhere_is_mailed_within_seconds() -> None:
-    pair, port, box = a_pair(), a_free_port(), Letterbox()
+    pair, port, box = a_pair(), free_port(), Letterbox()
     a_person("root@acme.test", "admin")
     pair.stripe.pause(reason="It has no key, and that would be one more incident.")
     Connection.objects.filter(pk=pair.salesforce_id).update(

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from connectors import connections, gateway
+from connectors import connections
 from connectors.models import Connection
 from tests.builders import NOON, an_environment
 from tests.integration.connectors.rig import CONSUMER_KEY, STRIPE_KEY, USERNAME, Sandbox, both_services
@@ -48,14 +48,6 @@ def org(services: dict[str, str], private_key: rsa.RSAPrivateKey) -> Iterator[Sa
     sandbox.post("app", **sandbox.app)
     yield sandbox
     sandbox.close()
-
-
-@pytest.fixture(autouse=True)
-def _forgetful_gateway() -> Iterator[None]:
-    """Forget the connections of the test before, whose ids may come again."""
-    gateway.forget_all()
-    yield
-    gateway.forget_all()
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def test_a_deleted_record_is_missing(crm, org, count):
     org._http.delete(
         f"{org.address}/services/data/v67.0/sobjects/Account/{gone}",
         headers={"Authorization": f"Bearer {session}"},
-        timeout=10,
+        timeout=60,
     ).raise_for_status()
 
     missing, *_ = call(crm, "update", change(gone, Phone="1"), *([change(there, Phone="1")] * (count - 1)))

@@ -12,27 +12,13 @@ from connectors.models import WebhookEndpoint
 from flows import designer, publishing
 from flows.committer import Committer
 from flows.models import Deployment, Draft, Flow, Pair
-from flows.plans import compiled
 from flows.receiver import Receiver
-from flows.routes import ROUTES
-from flows.views import mapper_desk
 from integrator.accounts.models import User
 from tests.builders import NOON, a_flow, a_pair, a_person
 from tests.integration.flows.drafting import DOCUMENT
 from tests.integration.flows.given import a_live_flow
 from tests.integration.flows.reading import Reader
 from tests.receiving import Served, an_endpoint, serving
-
-
-@pytest.fixture(autouse=True)
-def _fresh_routes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget what an earlier test, whose rows are gone, left in the process."""
-    monkeypatch.setattr(mapper_desk, "SOURCES", mapper_desk.Sources())
-    ROUTES.forget()
-    compiled.cache_clear()
-    yield
-    ROUTES.forget()
-    compiled.cache_clear()  # numbers and hashes of versions come again in the next test
 
 
 @pytest.fixture

@@ -42,13 +42,6 @@ class Letterbox:
         return [str(mail["Subject"]) for _, mail in self.mails]
 
 
-def a_free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def listening(letterbox: Letterbox, port: int) -> Iterator[None]:
     """Run the server on `port`."""

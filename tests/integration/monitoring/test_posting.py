@@ -17,7 +17,8 @@ from monitoring import posting
 from monitoring.models import Alert, AlertDelivery, OutgoingMail
 from monitoring.posting import Post
 from tests.builders import a_person, an_environment
-from tests.integration.monitoring.mail_server import HOST, Letterbox, a_free_port, dripping, listening
+from tests.integration.monitoring.mail_server import HOST, Letterbox, dripping, listening
+from tests.stage import free_port
 
 # The sending happens in a thread of its own, which must see what the test wrote.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def port(settings: Any) -> int:
     settings.MAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = HOST, a_free_port(), 5
+    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = HOST, free_port(), 5
     settings.DEFAULT_FROM_EMAIL = "integrator@acme.test"
     return int(settings.EMAIL_PORT)
 
@@ -210,7 +211,7 @@ def test_a_mail_that_comes_through_too_late_is_not_sent_again(
     transmit = posting._transmit
 
     def slowly(letter: Any) -> None:
-        go_on.wait(5)
+        go_on.wait(60)
         transmit(letter)
 
     monkeypatch.setattr(posting, "_transmit", slowly)
@@ -218,7 +219,7 @@ def test_a_mail_that_comes_through_too_late_is_not_sent_again(
 
     go_on.set()
     for thread in post._late:
-        thread.join(5)
+        thread.join(60)
 
     delivery.refresh_from_db()
     assert delivery.sent_at is not None

@@ -34,7 +34,7 @@ def test_services_answer_beside_each_other_until_a_signal(number):
         try:
             addresses = json.loads(process.stdout.readline())
             accounts = [
-                requests.get(f"{addresses[name]}/_sandbox/state", timeout=5).json()["account"]
+                requests.get(f"{addresses[name]}/_sandbox/state", timeout=60).json()["account"]
                 for name in ("one", "two")
             ]
             process.send_signal(number)

@@ -66,7 +66,7 @@ class Outsider:
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
         """Call a resource of the API version in force."""
-        return self.http.request(method, self.address + VERSION + path, timeout=10, **more)
+        return self.http.request(method, self.address + VERSION + path, timeout=60, **more)
 
     def get(self, path: str, **more: Any) -> requests.Response:
         """Read a resource."""
@@ -108,7 +108,7 @@ class Outsider:
     def control(self, method: str, where: str, body: Any = None, **params: Any) -> Any:
         """Use a control endpoint."""
         answer = self.http.request(
-            method, f"{self.address}/_sandbox/{where}", json=body, params=params, timeout=10
+            method, f"{self.address}/_sandbox/{where}", json=body, params=params, timeout=60
         )
         assert answer.status_code < 300, answer.text
         return answer.json()
@@ -130,7 +130,7 @@ def login(
 
 def ask_for_token(address: str, **form: str) -> requests.Response:
     """Post a form to the token endpoint."""
-    return requests.post(f"{address}/services/oauth2/token", data=form, timeout=10)
+    return requests.post(f"{address}/services/oauth2/token", data=form, timeout=60)
 
 
 class Loopback(HTTPAdapter):

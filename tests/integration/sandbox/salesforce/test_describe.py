@@ -25,7 +25,7 @@ def fields(outsider, sobject):
 
 
 def test_versions_are_told_to_anybody(address):
-    versions = requests.get(f"{address}/services/data", timeout=10).json()
+    versions = requests.get(f"{address}/services/data", timeout=60).json()
 
     assert versions[-1] == {"label": "Summer '26", "url": "/services/data/v67.0", "version": "67.0"}
     assert {"60.0", "66.0"} <= {version["version"] for version in versions}
@@ -43,7 +43,7 @@ def test_versions_are_told_to_anybody(address):
     ],
 )
 def test_only_living_versions_answer(outsider, version, status, code):
-    answer = outsider.http.get(f"{outsider.address}/services/data/{version}/limits", timeout=10)
+    answer = outsider.http.get(f"{outsider.address}/services/data/{version}/limits", timeout=60)
 
     assert answer.status_code == status
     assert code is None or answer.json()[0]["errorCode"] == code

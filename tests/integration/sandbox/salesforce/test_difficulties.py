@@ -34,7 +34,7 @@ def fired(outsider):
 def test_only_a_session_opens_the_org(outsider, header, code):
     headers = {"Authorization": header} if header else {}
 
-    answer = requests.get(f"{outsider.address}/services/data/v67.0/limits", headers=headers, timeout=10)
+    answer = requests.get(f"{outsider.address}/services/data/v67.0/limits", headers=headers, timeout=60)
 
     assert (answer.status_code, answer.json()[0]["errorCode"]) == (401, code)
 
@@ -261,7 +261,7 @@ def test_a_reset_empties_the_org_and_keeps_its_apps(app):
 
 
 def test_an_address_outside_the_api_is_a_page(outsider):
-    answer = outsider.http.get(f"{outsider.address}/lightning", timeout=10)
+    answer = outsider.http.get(f"{outsider.address}/lightning", timeout=60)
 
     assert answer.status_code == 404
     assert answer.headers["Content-Type"].startswith("text/html")

@@ -58,8 +58,8 @@ def test_a_signed_assertion_opens_a_session(app):
 def test_the_identity_address_tells_who_is_logged_in(app):
     body = login(app.address).json()
 
-    known = app.http.get(body["id"], headers={"Authorization": f"Bearer {body['access_token']}"}, timeout=10)
-    unknown = app.http.get(body["id"], headers={"Authorization": "Bearer nonsense"}, timeout=10)
+    known = app.http.get(body["id"], headers={"Authorization": f"Bearer {body['access_token']}"}, timeout=60)
+    unknown = app.http.get(body["id"], headers={"Authorization": "Bearer nonsense"}, timeout=60)
 
     assert known.json()["username"] == USERNAME
     assert known.json()["organization_id"] == app.control("GET", "org")["org_id"]
@@ -221,7 +221,7 @@ def test_keys_that_salesforce_would_not_take_cannot_be_registered(outsider):
     answer = outsider.http.post(
         f"{outsider.address}/_sandbox/app",
         json={"consumer_key": "k", "public_key_pem": public_pem(key), "username": USERNAME},
-        timeout=10,
+        timeout=60,
     )
 
     assert answer.status_code == 400
@@ -241,6 +241,6 @@ def test_a_clock_that_runs_ahead_expires_good_assertions(app):
 def test_a_revoked_token_opens_nothing(app):
     token = login(app.address).json()["access_token"]
 
-    app.http.post(f"{app.address}/services/oauth2/revoke", data={"token": token}, timeout=10)
+    app.http.post(f"{app.address}/services/oauth2/revoke", data={"token": token}, timeout=60)
 
     assert Outsider(app.address, token).get("/limits").status_code == 401

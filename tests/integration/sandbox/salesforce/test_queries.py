@@ -161,7 +161,7 @@ def test_long_answers_come_in_pages(outsider):
     ).json()
     pages = [page]
     while not page["done"]:
-        page = outsider.http.get(outsider.address + page["nextRecordsUrl"], timeout=10).json()
+        page = outsider.http.get(outsider.address + page["nextRecordsUrl"], timeout=60).json()
         pages.append(page)
 
     assert [len(each["records"]) for each in pages] == [200, 200, 100]

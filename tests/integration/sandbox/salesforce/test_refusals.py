@@ -234,7 +234,7 @@ def test_a_shorter_field_and_a_removed_choice_refuse_what_they_took(outsider):
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(outsider, rule):
-    answer = outsider.http.post(f"{outsider.address}/_sandbox/rules", json=rule, timeout=10)
+    answer = outsider.http.post(f"{outsider.address}/_sandbox/rules", json=rule, timeout=60)
 
     assert answer.status_code == 400
     assert outsider.control("GET", "rules")["rules"] == []

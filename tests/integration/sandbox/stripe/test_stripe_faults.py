@@ -105,7 +105,7 @@ def test_a_fault_answers_with_the_status_body_and_headers_it_was_given(sandbox):
 def test_faults_never_hit_the_hand_that_sets_them(sandbox):
     sandbox.turn("faults", kind="reset")
 
-    assert requests.delete(f"{sandbox.url}/_sandbox/faults", timeout=5).json() == {"faults": []}
+    assert requests.delete(f"{sandbox.url}/_sandbox/faults", timeout=60).json() == {"faults": []}
 
     assert sandbox.raw("GET", "/v1/customers").ok
 
@@ -121,7 +121,7 @@ def test_faults_never_hit_the_hand_that_sets_them(sandbox):
     ],
 )
 def test_a_fault_that_is_none_is_refused(sandbox, fault):
-    assert requests.post(f"{sandbox.url}/_sandbox/faults", json=fault, timeout=5).status_code == 400
+    assert requests.post(f"{sandbox.url}/_sandbox/faults", json=fault, timeout=60).status_code == 400
 
 
 def test_the_journal_knows_every_call_and_no_secret(sandbox, client):

@@ -78,7 +78,7 @@ def test_a_permission_that_does_not_exist_cannot_be_given(sandbox):
     answer = requests.post(
         f"{sandbox.url}/_sandbox/keys",
         json={"key": "rk_test_reader", "permissions": {"moon": "read"}},
-        timeout=5,
+        timeout=60,
     )
 
     assert answer.status_code == 400

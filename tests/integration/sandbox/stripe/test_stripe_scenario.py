@@ -78,7 +78,7 @@ def test_an_endless_one_plays_until_it_is_stopped(sandbox, eventually):
     eventually(lambda: sandbox.look("scenario")["made"] >= 5)
     assert sandbox.look("scenario")["running"]
 
-    stopped = requests.delete(f"{sandbox.url}/_sandbox/scenario", timeout=5).json()
+    stopped = requests.delete(f"{sandbox.url}/_sandbox/scenario", timeout=60).json()
 
     assert not stopped["running"]
     assert sandbox.look("scenario")["made"] == stopped["made"]
@@ -101,13 +101,13 @@ def test_the_rate_is_kept(sandbox, eventually):
     ],
 )
 def test_a_scenario_that_is_none_is_refused(sandbox, values):
-    assert requests.post(f"{sandbox.url}/_sandbox/scenario", json=values, timeout=5).status_code == 400
+    assert requests.post(f"{sandbox.url}/_sandbox/scenario", json=values, timeout=60).status_code == 400
 
 
 def test_one_is_played_at_a_time(sandbox):
     sandbox.turn("scenario", count=None, rate_per_second=1)
 
-    assert requests.post(f"{sandbox.url}/_sandbox/scenario", json={}, timeout=5).status_code == 400
+    assert requests.post(f"{sandbox.url}/_sandbox/scenario", json={}, timeout=60).status_code == 400
 
 
 def test_a_load_test_fills_the_account_at_once(sandbox, client, receiver):
