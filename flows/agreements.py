@@ -177,7 +177,10 @@ def keep(ends: Sequence[Kept], *, now: datetime) -> None:
     for one in touched:
         agreement = one.agreement
         assert agreement.link_id is not None
-        rows.append((agreement.link_id, _sealed(one.pair_id, agreement, now), agreement.state))
+        if agreement.sharing:
+            Link.objects.filter(pk=agreement.link_id).update(sharing=agreement.sharing, state=agreement.state)
+        if agreement.at is not None or not agreement.sharing:  # of what is written one way there is no base
+            rows.append((agreement.link_id, _sealed(one.pair_id, agreement, now), agreement.state))
         history += [_line(one, change, now) for change in agreement.changes]
     bulk.update(Link, ("id", "base", "state"), list({row[0]: row for row in rows}.values()))
     turned = [one.agreement.link_id or 0 for one in touched if one.agreement.state != one.agreement.was]

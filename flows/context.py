@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from connectors import gateway
 from connectors.stripe.roots import Root, reading_of, roots_from
-from flows import agreements, awaiting, bulk, effects, pacing
+from flows import agreements, awaiting, bulk, effects, moves, pacing
 from flows.agreeing.agreement import Agreement, Between
 from flows.engine import records
 from flows.engine.item import EffectEnd, Item, Write
@@ -28,6 +28,7 @@ from flows.engine.ports import (
     EffectResult,
     Happened,
     Intent,
+    Moved,
     Params,
     Rate,
     Reading,
@@ -252,6 +253,11 @@ class World:
     def last_told(self, stripe_ids: Sequence[str]) -> dict[str, tuple[datetime, str]]:
         """Return when Stripe last told of each object, and the id of the event that did."""
         return agreements.last_told(self._pair_id, stripe_ids)
+
+    @_abandoning
+    def moved(self, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
+        """Return of `keys` those whose record is gone, and what became of it."""
+        return moves.of(self._pair_id, object_, keys)
 
     @_abandoning
     def rate(self, base: str, quote: str, day: date) -> Rate | None:

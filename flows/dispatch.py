@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from connectors.models import Connection
 from connectors.stripe.places import PLACES
 from connectors.stripe.roots import root_of
-from flows import awaiting, bulk, deadletters, leading, payloads, subjects, versions
+from flows import awaiting, bulk, deadletters, leading, moves, payloads, subjects, versions
 from flows.bus_events import BusEvent
 from flows.engine.outcome import Failure
 from flows.models import Change, Event, Fate, Lane, Run
@@ -30,6 +30,7 @@ BATCH = 500
 # What code raises that stumbles over something nobody thought of; a failure of the database is none of it.
 BUGS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
+DELETED = ".deleted"  # how the types of events end that say so
 SWITCHED_OFF = leading.SWITCHED_OFF
 WAITED_FOR = "; a run that waited for it goes on"
 CRASHES = 3  # an event that fails its dispatch this often is shown to a person
@@ -269,6 +270,8 @@ def _settle_alone(verdict: Verdict, now: datetime) -> None:
 def _write(verdicts: Sequence[Verdict], now: datetime) -> None:
     met = _met(verdicts)
     opened = _open_runs([verdict for verdict in verdicts if verdict.routes or verdict.woken], now)
+    deleted = [one for one in verdicts if one.payload is not None and one.event.type.endswith(DELETED)]
+    moves.note([(one.event.connection_id, one.payload or {}) for one in deleted], now=now)
     awaiting.wake(met, now=now)
     dead = [verdict for verdict in verdicts if verdict.fate is Fate.DEAD]
     deadletters.file([deadletters.Obituary(verdict.event.id, _failure(verdict)) for verdict in dead], now=now)

@@ -19,6 +19,7 @@ from flows.engine.ports import (
     EffectResult,
     Happened,
     Intent,
+    Moved,
     NothingCame,
     NotYet,
     Params,
@@ -58,6 +59,7 @@ class FakePorts:
         self.came: dict[str, Arrived] = {}  # events by the key that they are known by
         self.rates: dict[tuple[str, str], Rate] = {}
         self.effects: dict[str, once.Recorded] = {}  # by once-key
+        self.merged: dict[str, Moved] = {}  # records that are gone, by what they were saved or known by
         self.agreed: dict[str, Agreement] = {}  # by the Stripe object's id
         self.told: dict[str, datetime] = {}  # when Stripe last told of an object
         self.gates: dict[str, tuple[datetime, int]] = {}  # by key: when it began, and turns given
@@ -283,6 +285,10 @@ class FakePorts:
         """Return the ids of what is in the org, as if all of it had been saved by the flow."""
         ids = ((external_id, self._ids.get(f"{object_}:{external_id}")) for external_id in external_ids)
         return {external_id: record_id for external_id, record_id in ids if record_id is not None}
+
+    def moved(self, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
+        """Return what was put into `merged`."""
+        return {key: self.merged[key] for key in keys if key in self.merged}
 
     def rate(self, base: str, quote: str, day: date) -> Rate | None:
         """Return what was put into `rates`, if it is not of a later day."""

@@ -75,6 +75,7 @@ class Agreement:
     past: list[Written] = field(default_factory=list)
     touched: bool = False
     void: int | None = None
+    sharing: str = ""  # what a person has said of a record that another object of Stripe has as well
     changes: list[Change] = field(default_factory=list)
 
     def tell(self, change: Change) -> None:

@@ -26,7 +26,7 @@ class LinkSerializer(serializers.ModelSerializer[Link]):
         model = Link
         fields = (
             "id", "environment", "integration", "stripe_id", "salesforce_object", "record_id", "external_id",
-            "state", "state_since", "first_synced_at", "synced_at",
+            "state", "state_since", "merged_from", "sharing", "first_synced_at", "synced_at",
         )  # fmt: skip
         read_only_fields = fields
 

@@ -124,6 +124,13 @@ class NothingCame:
     """The time is over, and no such event came."""
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """What became of a record that is gone, as far as a link knows."""
+
+    record_id: str  # the one that it was merged into; empty while that is not known yet
+    sharing: str = ""  # where that belongs to another object of Stripe: ask, write, leave
+
+
 AwaitedResult = Arrived | NotYet | NothingCame | IntegrationError
 EffectResult = Happened | LeftOut | Doubtful | NotYet | IntegrationError
 
@@ -206,6 +213,10 @@ class Ports(Protocol):
 
     def record_ids(self, object_: str, external_ids: Sequence[str]) -> dict[str, str]:
         """Return the record ids of what was saved as Salesforce `object_` under external ids."""
+        ...
+
+    def moved(self, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
+        """Return of `keys`, external ids or ids of records, what became of those whose record is gone."""
         ...
 
     def rate(self, base: str, quote: str, day: date) -> Rate | None:

@@ -10,6 +10,7 @@ from flows.engine.item import Item, Write
 from flows.engine.kind import Answer
 from flows.engine.outcome import Done
 from flows.engine.ports import Ports
+from flows.steps.following import moved_by_id
 from flows.steps.ids import no_id, record_id_in
 from flows.steps.saving import Agreeing, Job, Saving
 from integrator.kernel.errors import IntegrationError, Missing
@@ -50,6 +51,9 @@ class SavingById(Saving):
                 jobs.append(found)
             else:
                 answers[place] = found
+        if self._slot == "salesforce":
+            jobs, waiting = moved_by_id(self._object, jobs, self._ports)
+            answers |= waiting
         answers.update(self.save(jobs))
         return [answers[place] for place in range(len(batch))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -16,11 +17,12 @@ from flows.engine.ports import Params, Ports, Result
 from flows.mapping.apply import CompiledMapping, compile_mapping
 from flows.mapping.failure import MappingFailed
 from flows.mapping.reading import Paths, Read, first_of
-from flows.mapping.spec import API_NAME, MappingLine
+from flows.mapping.spec import API_NAME, MappingLine, written_field
 from flows.mapping.spec import Mapping as MappingSettings
 from flows.mapping.widgets import shown
 from flows.steps.fetched import source_of
 from flows.steps.ids import id_in
+from flows.steps.pending import not_known_yet
 from flows.steps.saving import another_writes, nested, settle
 from flows.steps.values import unmapped
 from integrator.kernel.errors import IntegrationError
@@ -89,10 +91,21 @@ class Orphan(NamedTuple):
 
 
 class Rescued(NamedTuple):
-    """What became of the parents of one orphan: nothing to wait for, or an answer for its run."""
+    """
+    What became of the parents of one orphan: nothing to wait for, or an answer for its run.
+
+    A parent that was merged into another record is not made anew: `refers` says by the relation to which one
+    the orphan refers in its place.
+    """
 
     notes: list[dict[str, str]]
     answer: Answer | None = None
+    refers: Mapping[str, str] = MappingProxyType({})
+
+    def turned(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `record` with its relations as they are to be."""
+        left = {name: value for name, value in record.items() if name.partition(".")[0] not in self.refers}
+        return left | {written_field(f"{name}.Id"): record_id for name, record_id in self.refers.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +148,8 @@ class Parents:
             ]
             for place, outcome in _save(step_id, way, children, ports).items():
                 known = rescued.get(place, Rescued([]))
-                rescued[place] = Rescued([*known.notes, *outcome.notes], known.answer or outcome.answer)
+                notes, answer = [*known.notes, *outcome.notes], known.answer or outcome.answer
+                rescued[place] = Rescued(notes, answer, {**known.refers, **outcome.refers})
         return rescued
 
 
@@ -172,40 +186,57 @@ def _save(step_id: str, way: _Way, children: Sequence[_Child], ports: Ports) -> 
         "message": f"The {way.settings.object} that it refers to was not in the org yet, and was saved first",
     }
     return {
-        child.orphan.place: Rescued([noted])
-        if (answer := outcomes[child.stripe_id]) is None
-        else Rescued([], answer)
+        child.orphan.place: outcome if outcome is not None else Rescued([noted])
         for child in children
+        for outcome in [outcomes[child.stripe_id]]
     }
 
 
 def _write_all(
     step_id: str, way: _Way, answers: Mapping[str, Result], first: Mapping[str, Item], ports: Ports
-) -> dict[str, Answer | None]:
-    """Save what was read and return, by Stripe id, what stands in the way: None where it was saved."""
-    outcomes: dict[str, Answer | None] = {}
+) -> dict[str, Rescued | None]:
+    """Save what was read and return, by Stripe id, what came of it instead: None where it was saved."""
+    outcomes: dict[str, Rescued | None] = {}
     records: dict[str, dict[str, Any]] = {}
     for stripe_id, answer in answers.items():
         try:
             records[stripe_id] = _record(way, answer)
         except IntegrationError as failure:
-            outcomes[stripe_id] = failure
+            outcomes[stripe_id] = Rescued([], failure)
         except MappingFailed as failed:
-            outcomes[stripe_id] = unmapped(failed)
+            outcomes[stripe_id] = Rescued([], unmapped(failed))
+    outcomes |= _merged(way, records, ports)
+    records = {stripe_id: record for stripe_id, record in records.items() if stripe_id not in outcomes}
     targets = {stripe_id: _target(way, record) for stripe_id, record in records.items()}
     granted = ports.lease("salesforce", sorted(set(targets.values()))) if targets else frozenset()
     for stripe_id, target in targets.items():
         if target not in granted:
-            outcomes[stripe_id] = another_writes(target, ports)
+            outcomes[stripe_id] = Rescued([], another_writes(target, ports))
             del records[stripe_id]
     for stripe_id, result in zip(records, _upsert(way, records, ports), strict=True):
         if isinstance(result, IntegrationError):
-            outcomes[stripe_id] = settle(first[stripe_id], result, shared=targets[stripe_id])
+            settled = settle(first[stripe_id], result, shared=targets[stripe_id])
+            outcomes[stripe_id] = Rescued([], settled)
             continue
         written = {**result, "values": records[stripe_id], "read": answers[stripe_id]}
         ports.remember(first[stripe_id], _kept(step_id, way, written, first[stripe_id]))
         outcomes[stripe_id] = None
     return outcomes
+
+
+def _merged(way: _Way, records: Mapping[str, Mapping[str, Any]], ports: Ports) -> dict[str, Rescued]:
+    """Return what is done about parents that are gone, by Stripe id: those that were merged are there."""
+    keys = {stripe_id: str(record[way.settings.external_id]) for stripe_id, record in records.items()}
+    moved = ports.moved(way.settings.object, list(keys.values())) if keys else {}
+    found: dict[str, Rescued] = {}
+    for stripe_id, key in keys.items():
+        if key in moved and not moved[key].record_id:
+            found[stripe_id] = Rescued([], not_known_yet(ports))
+        elif key in moved:
+            said = f"The {way.settings.object} that it refers to was merged into {moved[key].record_id}"
+            noted = {"field": way.settings.field, "code": "parent_merged", "message": said}
+            found[stripe_id] = Rescued([noted], refers={way.settings.field: moved[key].record_id})
+    return found
 
 
 def _record(way: _Way, answer: Result) -> dict[str, Any]:

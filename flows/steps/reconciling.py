@@ -29,6 +29,7 @@ from flows.engine.kind import Answer
 from flows.engine.outcome import AskHuman, Done, Pause, ReadAgain
 from flows.engine.ports import Ports
 from flows.steps import side_questions
+from flows.steps.pending import not_known_yet
 from flows.steps.saving import SHARED_REST, Job
 from flows.steps.side_questions import GO_ON, LEAVE, MAKE_AGAIN, changed_at, changed_by, said
 from flows.steps.sides import Found, SideWritten, of_this_run, reader_of
@@ -146,6 +147,11 @@ class Reconciling:
         """Mark the link of a record whose deletion started the run: Stripe's object stays as it is."""
         if self._side.side == "salesforce" or not case.job.item.source.gone:
             return None
+        gone, known = case.job.item.source.id, case.agreement.record_id
+        if known and (merged := self._ports.moved(case.agreement.object, [gone])):
+            if merged[gone].record_id:
+                return self._echo(case, "The record was merged into another one in Salesforce")
+            return not_known_yet(self._ports)
         if case.agreement.link_id is not None and case.agreement.state != "deleted":
             case.agreement.state, case.agreement.asked = "deleted", None
             case.agreement.tell(Change("deleted", "salesforce"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -72,6 +72,9 @@ class InSalesforce(SideWritten):
     """Records of Salesforce that are found by the field `key`."""
 
     key: str = "Id"
+    survivors: Mapping[str, str] = field(
+        default_factory=dict
+    )  # ids of records by keys that none has any more
     side: ClassVar[Side] = "salesforce"
     source: ClassVar[Side] = "stripe"
 
@@ -87,11 +90,17 @@ class InSalesforce(SideWritten):
 
     def read(self, jobs: Sequence[Job]) -> list[Found | IntegrationError]:
         """Read all records in as few calls as their fields take."""
-        records = self._records(self.key, [job.key for job in jobs])
-        if isinstance(records, IntegrationError):
-            return [records for _ in jobs]
-        by_key = {str(_value(record, self.key)).casefold(): record for record in records}
-        return [self._found(by_key.get(job.key.casefold())) for job in jobs]
+        found: dict[str, dict[str, Any]] = {}
+        by_id = {self.survivors[job.key] for job in jobs if job.key in self.survivors}
+        for by, keys in (
+            (self.key, [job.key for job in jobs if job.key not in self.survivors]),
+            ("Id", sorted(by_id)),
+        ):
+            records = self._records(by, keys) if keys else []
+            if isinstance(records, IntegrationError):
+                return [records for _ in jobs]
+            found.update({str(_value(record, by)).casefold(): record for record in records})
+        return [self._found(found.get(self.survivors.get(job.key, job.key).casefold())) for job in jobs]
 
     def _found(self, record: Mapping[str, Any] | None) -> Found | IntegrationError:
         if record is None:

@@ -16,6 +16,7 @@ from flows.mapping.reading import Context, Paths, first_of
 from flows.mapping.spec import API_NAME
 from flows.mapping.widgets import shown
 from flows.steps.base import SalesforceObject, StepKind
+from flows.steps.following import Following
 from flows.steps.ids import LONGEST
 from flows.steps.parents import Orphan, Parent, Parents
 from flows.steps.reconciling import Reconciling
@@ -103,10 +104,19 @@ class Upsert(StepKind):
 
         def step(batch: Sequence[Item], ports: Ports) -> list[Answer]:
             agreeing = None
+            following = Following(step_id, settings.object, key, ports)
             if settings.two_way is not None:
-                side = InSalesforce(settings.object, lines, ports, key)
+                side = InSalesforce(settings.object, lines, ports, key, following.survivors)
                 agreeing = Reconciling(step_id, settings.two_way, side, ports)
-            upserting = _Upserting(step_id, settings, ports, worth=worth, parents=parents, agreeing=agreeing)
+            upserting = _Upserting(
+                step_id,
+                settings,
+                ports,
+                worth=worth,
+                parents=parents,
+                following=following,
+                agreeing=agreeing,
+            )
             return upserting.upsert(batch)
 
         return step
@@ -141,12 +151,14 @@ class _Upserting(Saving):
         *,
         worth: _Worth,
         parents: Parents,
+        following: Following,
         agreeing: Agreeing | None,
     ) -> None:
         super().__init__(step_id, settings.object, ports, agreeing=agreeing)
         self._settings = settings
         self._worth = worth
         self._parents = parents
+        self._following = following
 
     def upsert(self, batch: Sequence[Item]) -> list[Answer]:
         answers: dict[int, Answer] = {}
@@ -159,11 +171,13 @@ class _Upserting(Saving):
                 jobs.append(Job(place, item, record, external_id))
             else:
                 answers[place] = _no_external_id(field, record)
+        jobs, stopped = self._following.follow(jobs)
+        answers |= stopped
         answers.update(self.save(jobs))
         return [answers[place] for place in range(len(batch))]
 
     def _owns(self, job: Job) -> bool:
-        return job.key == job.item.root_id
+        return job.key == job.item.root_id and job.key not in self._following.survivors
 
     def _send(self, jobs: Sequence[Job]) -> Sequence[Result | Answer]:
         results: list[Result | Answer] = [*self._call_many(jobs)]
@@ -172,18 +186,36 @@ class _Upserting(Saving):
             for place, (job, result) in enumerate(zip(jobs, results, strict=True))
             if isinstance(result, IntegrationError)
         ]
-        again: list[int] = []
+        again: dict[int, Job] = {}
         for place, rescued in self._parents.rescue(self._step_id, orphans, self._ports).items():
             if rescued.answer is not None:
                 results[place] = rescued.answer
             else:
                 self._noted[jobs[place].place] = rescued.notes
-                again.append(place)
-        for place, result in zip(again, self._call_many([jobs[place] for place in again]), strict=True):
+                again[place] = jobs[place]._replace(record=rescued.turned(jobs[place].record))
+        for place, result in zip(again, self._call_many(list(again.values())), strict=True):
             results[place] = result
         return results
 
     def _call_many(self, jobs: Sequence[Job]) -> Sequence[Result]:
+        """Save each record by its external id, or the one that it was merged into by its own."""
+        survivors = self._following.survivors
+        merged = [place for place, job in enumerate(jobs) if job.key in survivors]
+        if not merged:
+            return self._by_external_id(jobs)
+        others = [place for place, job in enumerate(jobs) if job.key not in survivors]
+        results = dict(zip(others, self._by_external_id([jobs[place] for place in others]), strict=True))
+        requests = [self._to_survivor(jobs[place]) for place in merged]
+        answers = self._ports.call_many(self._settings.slot, "update", requests)
+        results.update(zip(merged, answers, strict=True))
+        return [results[place] for place in range(len(jobs))]
+
+    def _to_survivor(self, job: Job) -> dict[str, Any]:
+        asked = request(self._object, job, without=self._settings.external_id)
+        values = self._following.values(job, asked["values"])
+        return {**asked, "id": self._following.survivors[job.key], "values": values}
+
+    def _by_external_id(self, jobs: Sequence[Job]) -> Sequence[Result]:
         field = self._settings.external_id
         requests = [
             {

@@ -15,7 +15,7 @@ import msgspec
 from connectors import reading
 from connectors.salesforce.ids import as_18
 from connectors.stripe.roots import Root, reading_of, roots_from
-from flows import agreements
+from flows import agreements, moves
 from flows.agreeing.agreement import Agreement, Between
 from flows.awaiting import newest_for
 from flows.engine import records
@@ -31,6 +31,7 @@ from flows.engine.ports import (
     Happened,
     Intent,
     LeftOut,
+    Moved,
     NothingCame,
     NotYet,
     Params,
@@ -244,6 +245,17 @@ class TrialPorts:
     def last_told(self, stripe_ids: Sequence[str]) -> dict[str, tuple[datetime, str]]:
         """Return when Stripe last told of each object."""
         return agreements.last_told(self._pair_id, stripe_ids) if self._pair_id is not None else {}
+
+    def moved(self, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
+        """Return of `keys` those whose record is gone, and what became of it."""
+        asked = ("moved", object_, sorted(keys))
+        told = self._given.known(*asked)
+        if told is None:
+            found = moves.of(self._pair_id, object_, keys) if self._pair_id is not None else {}
+            told = {key: [one.record_id, one.sharing] for key, one in found.items()}
+        if told:
+            self.tape.keep(told, *asked)
+        return {key: Moved(*one) for key, one in told.items()}
 
     def _of_ours(self, asked: tuple[Any, ...], rows: Any, key: str) -> dict[str, str]:
         found = self._given.known(*asked)

@@ -9,6 +9,7 @@ import pytest
 from flows.committer import Committer
 from flows.receiver import Receiver
 from flows.routes import ROUTES
+from tests.journeys.both_sides import BothSides, between
 from tests.journeys.bridge import Bridge, Service, build, serving_both
 from tests.receiving import serving
 
@@ -27,3 +28,9 @@ def bridge(services: tuple[Service, Service], transactional_db: None) -> Iterato
     with serving(Receiver(committer=Committer(ring=lambda: None))) as receiver:
         yield build(*services, receiver)
     ROUTES.forget()
+
+
+@pytest.fixture
+def sides(bridge: Bridge) -> Iterator[BothSides]:
+    with between(bridge) as both:
+        yield both

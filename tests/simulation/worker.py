@@ -20,6 +20,7 @@ from flows.engine.ports import (
     EffectResult,
     Happened,
     Intent,
+    Moved,
     Params,
     Rate,
     Reading,
@@ -153,6 +154,10 @@ class ModelPorts:
 
     def record_ids(self, object_: str, external_ids: Sequence[str]) -> dict[str, str]:
         """Return no record ids: the flows of the model ask for none."""
+        return {}
+
+    def moved(self, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
+        """Return nothing: in the model nobody merges records."""
         return {}
 
     def rate(self, base: str, quote: str, day: date) -> Rate | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from flows import approvals, nights, resyncs, retention, sweeps, walk
+from flows import approvals, merges, nights, resyncs, retention, sweeps, walk
 from flows.impact import keeping, looking
 from integrator.processes import die_with_parent
 from monitoring import alerts, hours
@@ -22,6 +22,7 @@ COUNT_EVERY = 30.0
 WALK_EVERY = 10.0
 SWEEP_EVERY = 30.0
 RESYNC_EVERY = 5.0
+MERGES_EVERY = 2.0
 NIGHT_EVERY = 60.0
 LOOK_EVERY = 60.0
 APPROVALS_EVERY = 15.0
@@ -64,6 +65,7 @@ def tasks() -> Sequence[Task]:
         Task("sweep", SWEEP_EVERY, lambda now: sweeps.sweep_due(now=now)),
         Task("night", NIGHT_EVERY, lambda now: nights.begin_due(now=now)),
         Task("resync", RESYNC_EVERY, lambda now: resyncs.go_due(now=now)),
+        Task("merges", MERGES_EVERY, lambda now: merges.follow_due(now=now)),
         Task("approvals", APPROVALS_EVERY, lambda now: approvals.follow_due(now=now)),
         Task("fields", LOOK_EVERY, lambda now: looker.look_due(now=now)),
         Task("impact", IMPACT_EVERY, lambda now: keeping.renew_due(now=now, failed=failed)),
