@@ -19,6 +19,7 @@ from integrator.kernel.refusals import Unacceptable
 from monitoring.gathering import gather
 from monitoring.memory import Memory
 from tests.builders import NOON, a_person
+from tests.integration.accounts.test_at_once import at_once
 from tests.integration.flows.reading import Reader
 
 pytestmark = pytest.mark.django_db
@@ -158,6 +159,20 @@ def test_an_administrator_has_an_object_asked_for_and_the_day_set(admin, crm):
     assert (polled.object, polled.every) == ("Account", 120)
     assert (crm.settings["sweep_hour"], crm.settings["sweep_days"]) == (5, 0)
     assert not PolledObject.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_two_people_choose_at_once_is_heard_or_asked_for_and_not_both(crm):
+    def act(number: int) -> object:
+        known = {"connection": crm, "actor": "ada", "now": NOON}
+        if number % 2:
+            return topics.choose(name="/data/AccountChangeEvent", **known)
+        return missed_changes.poll(object=("Account", "account")[number // 2], every=60, **known)
+
+    outcomes = at_once(act, range(4))
+
+    assert any(isinstance(outcome, Unacceptable) for outcome in outcomes)
+    assert Topic.objects.count() + PolledObject.objects.count() == 1
 
 
 def test_an_object_that_nobody_asks_for_is_alerted_of(crm):
