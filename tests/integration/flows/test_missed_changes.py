@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from connectors.models import Connection, Topic
-from flows import missed_changes, polling
+from flows import missed_changes, polling, topics
 from flows.models import Pair, PolledObject, Resync
 from flows.models.resyncs import LeasedQuerySet
 from integrator.accounts.models import AuditEntry
