@@ -39,7 +39,8 @@ class BusEvent:
             type=kind,
             name=str(payload.get("entity") or kind.partition(".")[0]),
             record_ids=_names(payload.get("record_ids")),
-            changed=_names(payload.get("changed")),
+            # Whether what was emptied stands among what changed is not said anywhere.
+            changed=tuple(dict.fromkeys((*_names(payload.get("changed")), *_names(payload.get("nulled"))))),
             values=values if isinstance(values, dict) else {},
             partial=bool(payload.get("reread")),
             is_ours=_is_ours(payload.get("header")),

@@ -122,11 +122,30 @@ def test_what_an_event_says_by_itself(kind, context, final):
 
 
 def test_a_run_may_read_of_which_record_and_fields_its_event_told():
-    payload = {"type": "Account.updated", "record_ids": [FIRST], "changed": ["Name"]}
+    payload = {
+        "type": "Account.updated", "record_ids": [FIRST], "changed": ["Name"], "nulled": ["Phone", "Name"],
+    }  # fmt: skip
+    event = BusEvent.of(payload)
 
-    root = started.named(BusEvent.of(payload), "e1", FIRST, NOON).as_root()
+    root = started.named(event, "e1", FIRST, NOON).as_root()
 
-    assert (root["type"], root["record_id"], root["changed"]) == ("Account.updated", FIRST, ["Name"])
+    assert (root["type"], root["record_id"], root["changed"]) == ("Account.updated", FIRST, ["Name", "Phone"])
+    assert event.touches(frozenset({"phone"}))
+
+
+@pytest.mark.parametrize(
+    ("origin", "ours"),
+    [
+        ("com/salesforce/api/rest/67.0;client=Integrator", True),
+        ("com/salesforce/api/rest/67.0;client=IntegratorOther", False),
+        ("com/salesforce/api/soap/67.0;client=SfdcInternalAPI/", False),
+        ("", False),
+    ],
+)
+def test_an_event_tells_whether_our_own_write_has_caused_it(origin, ours):
+    payload = {"type": "Account.updated", "record_ids": [FIRST], "header": {"changeOrigin": origin}}
+
+    assert started.named(BusEvent.of(payload), "e1", FIRST, NOON).ours is ours
 
 
 def test_a_condition_of_the_trigger_keeps_each_event_to_itself():
