@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 from flows import bulk, payloads
-from flows.engine.correlation import Awaited, KeptWait, key_of
+from flows.engine.correlation import Awaited, KeptWait, keys_of
 from flows.engine.ports import Arrived, AwaitedResult, NothingCame, NotYet, Waiting
 from flows.models import AwaitedEvent, Event, Fate, Run
 from flows.statements import Given, Select
@@ -122,7 +122,7 @@ def _keys(payload: Mapping[str, Any], path: Path) -> set[str]:
         objects = payloads.objects_of(payload)
     except payloads.Unreadable:
         return set()
-    return {key for one in objects if (key := key_of(path.read(one)))}
+    return {key for one in objects for key in keys_of(path.read(one))}
 
 
 # The batch

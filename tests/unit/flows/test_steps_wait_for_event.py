@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flows.engine.correlation import key_of
+from flows.engine.correlation import key_of, keys_of
 from flows.engine.outcome import Done, GiveUp, Pause
 from flows.engine.ports import Arrived
 from flows.steps.wait_for_event import WaitForEventSettings
@@ -68,7 +68,7 @@ def test_time_is_up_for_good():
     assert late == again == Done({}, exit="timeout")
 
 
-@pytest.mark.parametrize("value", [None, "", {"id": "pi_1"}, ["pi_1"], True, 1.5])
+@pytest.mark.parametrize("value", [None, "", {"name": "pi_1"}, ["pi_1"], True, 1.5])
 def test_a_value_that_names_nothing_is_told_instead_of_waited_for(value):
     (answer,) = take("wait_for_event", PAID, [a_mapped({}, payment_intent=value)])
 
@@ -78,6 +78,30 @@ def test_a_value_that_names_nothing_is_told_instead_of_waited_for(value):
 
 def test_a_number_is_known_by_its_digits():
     assert key_of(4711) == key_of("4711") != key_of("04711")
+
+
+def test_an_object_in_the_place_of_its_id_is_known_by_that():
+    assert key_of({"id": "cus_1", "name": "Ada"}) == key_of("cus_1") != ""
+    assert key_of({"name": "Ada"}) == ""
+
+
+SHORT, LONG = "001Dn00000AbCdE", "001Dn00000AbCdEIAV"
+
+
+@pytest.mark.parametrize(
+    ("came", "waited", "found"),
+    [
+        (LONG, SHORT, True),
+        (SHORT, LONG, True),
+        (SHORT, SHORT, True),
+        (SHORT.lower(), LONG, False),
+        (LONG[:15] + "AAA", SHORT, False),
+        ("pi_1", "pi_1", True),
+        (None, "", False),
+    ],
+)
+def test_an_id_of_salesforce_is_known_in_both_its_lengths(came, waited, found):
+    assert (key_of(waited) in keys_of(came)) is found
 
 
 @pytest.mark.parametrize(
