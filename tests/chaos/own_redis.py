@@ -33,7 +33,7 @@ class OwnRedis:
         self._process = subprocess.Popen(
             [SERVER, "--port", str(self.port), *keeping_nothing], stdout=subprocess.DEVNULL
         )
-        until(self.listens, seconds=20, what="Redis listens")
+        until(self.listens, seconds=60, what="Redis listens")
         self.starts += 1
 
     def stop(self) -> None:

@@ -40,12 +40,12 @@ def hears(listener: Listener, org: Sandbox) -> None:
         listener.turn()
         return any(stream["topic"] == TOPIC for stream in org.get("pubsub")["streams"])
 
-    until(turned, seconds=20, what="the topic is heard", found=lambda: list(Topic.objects.values()))
+    until(turned, seconds=60, what="the topic is heard", found=lambda: list(Topic.objects.values()))
 
 
 def event(number: int) -> dict[str, Any]:
     """Return the body of an event that was kept, counted from 1."""
-    until(lambda: Event.objects.count() >= number, seconds=20, what=f"event {number} is kept")
+    until(lambda: Event.objects.count() >= number, seconds=60, what=f"event {number} is kept")
     found = Event.objects.order_by("id")[number - 1]
     return {"type": found.type, **payloads.open_body(found.body, connection_id=found.connection_id)}
 

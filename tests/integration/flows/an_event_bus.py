@@ -241,21 +241,21 @@ def hears(listener: Listener, bus: EventBus, *, streams: int = 1) -> None:
         listener.turn()
         return len(bus.starts) >= streams
 
-    until(turned, seconds=20, what="the topic is heard", found=lambda: list(Topic.objects.values()))
+    until(turned, seconds=60, what="the topic is heard", found=lambda: list(Topic.objects.values()))
 
 
 def kept(*names: str) -> None:
     def all_there() -> bool:
         return list(Event.objects.order_by("id").values_list("external_id", flat=True)) == list(names)
 
-    until(all_there, seconds=20, what=f"{names} are kept", found=lambda: list(Event.objects.values()))
+    until(all_there, seconds=60, what=f"{names} are kept", found=lambda: list(Event.objects.values()))
 
 
 def stands(topic: Topic, **values: Any) -> None:
     rows = Topic.objects.filter(pk=topic.pk)
     until(
         lambda: rows.filter(**values).exists(),
-        seconds=20,
+        seconds=60,
         what=f"{values}",
         found=lambda: list(rows.values()),
     )

@@ -272,7 +272,7 @@ def test_another_listener_takes_over_and_the_first_keeps_nothing_more(topic, lis
     bus.happen("e2")
 
     kept("e1", "e2")
-    until(lambda: not listener.hears(), seconds=20, what="the first has let go")
+    until(lambda: not listener.hears(), seconds=60, what="the first has let go")
     stands(topic, received=2)
     second.stop()
 
@@ -305,7 +305,7 @@ def test_a_topic_is_given_up_when(topic, listener, bus, act):
     act(topic)
     listener.turn()
 
-    until(lambda: not listener.hears() & set(held), seconds=20, what="it is given up")
+    until(lambda: not listener.hears() & set(held), seconds=60, what="it is given up")
 
 
 def test_a_topic_that_is_dropped_while_it_is_taken_up_keeps_no_other_waiting(topic, bus):
@@ -323,7 +323,7 @@ def test_a_topic_that_is_dropped_while_it_is_taken_up_keeps_no_other_waiting(top
         patch.setattr(TopicQuerySet, "take", dropped_at_once)
         listener.turn()
 
-    until(lambda: heard == [other.pk], seconds=20, what="the other topic is heard")
+    until(lambda: heard == [other.pk], seconds=60, what="the other topic is heard")
     listener.stop()
 
 
@@ -335,7 +335,7 @@ def test_a_line_that_was_lost_without_a_word_is_opened_again(topic, listener, bu
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client, "SILENCE", -1.0)
         listener.turn()
-    until(lambda: not listener.hears(), seconds=20, what="the silent stream is given up")
+    until(lambda: not listener.hears(), seconds=60, what="the silent stream is given up")
     hears(listener, bus, streams=2)
 
     assert bus.starts[1] == (CUSTOM, 1)

@@ -30,7 +30,7 @@ def settled(position: str, how_many: int) -> list[Change]:
 
     PostgreSQL holds changes back for the oldest transaction of the whole server, and other tests have theirs.
     """
-    until(lambda: len(cursor.after(position)) >= how_many, seconds=20, what="the changes are settled")
+    until(lambda: len(cursor.after(position)) >= how_many, seconds=120, what="the changes are settled")
     return cursor.after(position)
 
 
@@ -71,13 +71,13 @@ def test_a_commit_that_comes_late_is_not_skipped(on_postgresql: bool) -> None:
             with transaction.atomic():
                 record(environment, "late")
                 begun.set()
-                finish.wait(10)
+                finish.wait(60)
         finally:
             connection.close()
 
     writer = threading.Thread(target=slow)
     writer.start()
-    begun.wait(10)
+    begun.wait(60)
     record(environment, "early")
     meanwhile = cursor.after(cursor.START)
     finish.set()
@@ -93,7 +93,7 @@ def test_who_missed_too_much_is_told_so_and_goes_on_from_the_end(monkeypatch: py
     for name in "abc":
         record(environment, name)
     last = cursor.position_of(Change.objects.latest("id"))
-    until(lambda: cursor.latest() == last, seconds=20, what="the changes are settled")
+    until(lambda: cursor.latest() == last, seconds=120, what="the changes are settled")
 
     news = News.since(cursor.START, environment_id=environment.pk)
 

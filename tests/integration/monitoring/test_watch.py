@@ -57,7 +57,7 @@ def test_a_duty_is_done_again_and_again(started: Any) -> None:
 
     started(one=duty)
 
-    until(lambda: duty.times >= 3, seconds=30, what="it was done three times")
+    until(lambda: duty.times >= 3, seconds=120, what="it was done three times")
     assert Duty.objects.get().name == "one"
 
 
@@ -67,7 +67,7 @@ def test_one_that_hangs_or_fails_harms_no_other(started: Any) -> None:
 
     started(hangs=hangs, fails=fails, works=works)
 
-    until(lambda: works.times >= 5 and fails.times >= 2, seconds=30, what="the others went on")
+    until(lambda: works.times >= 5 and fails.times >= 2, seconds=120, what="the others went on")
     assert hangs.times == 1
     release.set()
     failing = Duty.objects.get(name="fails")
@@ -78,11 +78,11 @@ def test_one_that_hangs_or_fails_harms_no_other(started: Any) -> None:
 def test_a_duty_that_works_again_says_so(started: Any) -> None:
     duty = Told(failure=ValueError())
     started(one=duty)
-    until(lambda: Duty.objects.filter(failure="ValueError").exists(), seconds=30, what="it failed")
+    until(lambda: Duty.objects.filter(failure="ValueError").exists(), seconds=120, what="it failed")
 
     duty.failure = None
 
-    until(lambda: Duty.objects.filter(failure="").exists(), seconds=30, what="it works")
+    until(lambda: Duty.objects.filter(failure="").exists(), seconds=120, what="it works")
 
 
 def test_of_two_processes_one_acts_and_the_other_takes_over(
@@ -91,14 +91,14 @@ def test_of_two_processes_one_acts_and_the_other_takes_over(
     monkeypatch.setattr(watch, "RENEW_EVERY", 0.05)
     first, second = Told(), Told()
     acting = started(one=first)
-    until(lambda: first.times >= 1, seconds=30, what="the first acts")
+    until(lambda: first.times >= 1, seconds=120, what="the first acts")
     started(one=second)
-    until(lambda: first.times >= 5, seconds=30, what="the first goes on")
+    until(lambda: first.times >= 5, seconds=120, what="the first goes on")
     assert second.times == 0
 
     acting.stop()
 
-    until(lambda: second.times >= 1, seconds=30, what="the second takes over")
+    until(lambda: second.times >= 1, seconds=120, what="the second takes over")
 
 
 def test_a_duty_of_a_process_that_was_killed_is_taken_over_when_its_lease_ends() -> None:

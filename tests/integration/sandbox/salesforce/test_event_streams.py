@@ -53,7 +53,7 @@ def test_the_latest_begins_after_everything_that_was(outsider, subscriber):
     stream = subscriber.listen(TOPIC, preset=LATEST)
     until(
         lambda: any(each["pending"] for each in outsider.control("GET", "pubsub")["streams"]),
-        seconds=20,
+        seconds=60,
         what="the stream is open",
     )
     make(outsider, "After")
