@@ -16,13 +16,14 @@ from flows.mapping import instants
 from flows.mapping import text as texts
 from flows.mapping.composing import in_address, only_digits, split_name
 from flows.mapping.failure import MappingFailed
+from flows.mapping.recurring import monthly
 from integrator.kernel.money import NotRepresentable, UnknownCurrency, to_major, to_minor
 
 LONGEST_RESULT = 32_768  # characters of a text that a function makes
 MOST_PARTS = 1_000  # elements of a list that a function makes
 
 _T = cel.Type
-_TEXTS = _T.List(_T.DYN)
+_LIST = _T.List(_T.DYN)
 _SCALARS = (_T.STRING, _T.INT, _T.BOOL, _T.DOUBLE, _T.NULL)
 
 
@@ -204,6 +205,9 @@ FUNCTIONS: Final[Mapping[str, Function]] = _read([
     ("money.minor", "money.minor(text, currency) -> whole number",
      "A decimal text in minor units. It is never rounded.",
      "money.minor('19.99', charge.currency)", _T.INT, ((_T.STRING, _T.STRING),), _minor),
+    ("money.monthly", "money.monthly(items, discounts) -> whole number",
+     "What the items of a subscription bring in a month, in minor units. Null where that is not known.",
+     "money.monthly(subscription.items.data, [])", _T.DYN, ((_LIST, _LIST),), monthly),
     ("time.iso", "time.iso(seconds) -> text",
      "A Unix time as date and time in UTC.",
      "time.iso(charge.created)", _T.STRING, ((_T.INT,),), _iso),
@@ -242,7 +246,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = _read([
      "text.split(charge.description, ' ')[0]", _T.List(_T.STRING), ((_T.STRING, _T.STRING),), _split),
     ("text.join", "text.join(list, separator) -> text",
      "The values of a list as one text. Empty ones are left out.",
-     "text.join([charge.currency, charge.id], ' ')", _T.STRING, ((_TEXTS, _T.STRING),), _join),
+     "text.join([charge.currency, charge.id], ' ')", _T.STRING, ((_LIST, _T.STRING),), _join),
     ("text.digits", "text.digits(text) -> text",
      "The digits of a text.",
      "text.digits(charge.id)", _T.STRING, ((_T.STRING,),), only_digits),

@@ -35,6 +35,7 @@ from connectors.sandbox.salesforce.soql_tokens import (
     tokens_of,
 )
 
+OBJECTS_AND_WORDS = frozenset({"group", "order"})
 AGGREGATES = frozenset({"count", "count_distinct", "sum", "avg", "min", "max"})
 SPANS = frozenset(
     f"{which}_{unit}" for which in ("last", "this", "next") for unit in ("week", "month", "quarter", "year")
@@ -89,6 +90,10 @@ class _Parser:
             self.fail(token)
         return token.text
 
+    def object_name(self) -> str:
+        """Take the name of an object; two of them are words of the language anywhere else."""
+        return self.take().text if self.next.word() in OBJECTS_AND_WORDS else self.path()
+
     def whole_query(self) -> Select:
         select = self.select()
         if self.next.kind != "end":
@@ -99,7 +104,7 @@ class _Parser:
         self.expect("select")
         columns = self.selected(inner=inner)
         self.expect("from")
-        object_ = self.path()
+        object_ = self.object_name()
         alias = self.path() if self.next.kind == "name" and self.next.word() not in WORDS else ""
         where = self.condition() if self.took("where") else None
         group = self.grouping() if self.took("group") else ()

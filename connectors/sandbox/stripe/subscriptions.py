@@ -103,7 +103,6 @@ def begin(caller: Caller, values: Values, *, schedule: str | None = None) -> dic
     if by_hand and subscription["status"] == "incomplete":
         subscription["status"] = "active"  # the customer pays when the invoice arrives
     caller.state.subscriptions.add(subscription)
-    emit(caller, Occurrence("customer.subscription.created", subscription))
     subscription_terms.add_once(caller, subscription, values.get("add_invoice_items", []))
     _bill_first(caller, subscription, values)
     billing.begin(caller, subscription)
@@ -238,6 +237,7 @@ def _bill_first(caller: Caller, subscription: dict[str, Any], values: Values) ->
         free = values.get("proration_behavior") == "none"
     invoice = billing.bill_items(caller, subscription, items, "subscription_create", starts=starts, free=free)
     subscription["latest_invoice"] = invoice["id"]
+    emit(caller, Occurrence("customer.subscription.created", subscription))
     invoicing.finalize(caller, invoice)
     waits = values.get("payment_behavior") == "default_incomplete"
     if invoice["status"] == "open" and not waits:

@@ -29,7 +29,12 @@ CHARGE = {
     "refunds": {"data": [{"id": "re_1", "amount": 5}, {"id": "re_2", "amount": 7}]},
     "rate": 1.25,
 }
-CONTEXT = {"charge": CHARGE, "steps": {"map": {"Amount__c": Decimal("19.99")}}}
+SUBSCRIPTION = {
+    "items": {
+        "data": [{"price": {"unit_amount": 4900, "recurring": {"interval": "month"}}, "quantity": 2}],
+    }
+}
+CONTEXT = {"charge": CHARGE, "subscription": SUBSCRIPTION, "steps": {"map": {"Amount__c": Decimal("19.99")}}}
 CPU_SECONDS = 0.5
 
 

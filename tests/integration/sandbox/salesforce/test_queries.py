@@ -95,6 +95,10 @@ def test_a_row_names_its_record_and_nests_its_parents(books):
     assert second["Stripe_Customer__r"] is None
 
 
+def test_an_object_may_be_called_like_a_word_of_the_language(books):
+    assert books.query("SELECT Id, Status FROM Order ORDER BY CreatedDate LIMIT 1").json()["records"] == []
+
+
 def test_counting_gives_no_rows(books):
     told = books.query("SELECT COUNT() FROM Payment__c WHERE Amount__c != null").json()
 

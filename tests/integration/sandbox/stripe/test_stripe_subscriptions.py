@@ -41,8 +41,8 @@ def test_a_subscription_begins_with_a_paid_invoice(shop):
     told = [kind for kind in shop.told()[before:] if kind != "charge.updated"]  # the fee, at any time
     assert told == [
         "price.created",
-        "customer.subscription.created",
         "invoice.created",
+        "customer.subscription.created",
         "invoice.finalized",
         "payment_intent.created",
         "charge.succeeded",
