@@ -217,15 +217,18 @@ def _routes(event: Waiting, door: Door, payload: dict[str, Any], *, thin: bool) 
     """
     Return where an event leads.
 
-    A sweep finds that an object changed, but not how: it leads to every flow that is about such objects. So
-    does a thin event of a kind that snapshots do not have, if the flow is about any change.
+    A sweep finds that an object changed, but not how: it leads to every flow that is about such objects, but
+    for one that only starts with what the object does not look like. A thin event of a kind that snapshots do
+    not have leads to flows about any change.
     """
     if event.origin == Event.Origin.SWEEP:
-        return door.by_object.get(str(payloads.object_of(payload).get("object")), [])
+        found = payloads.object_of(payload)
+        about = door.by_object.get(str(found.get("object")), [])
+        return [route for route in about if subjects.may_tell_of(route.types, found)]
     if thin:
         kind = event.type.removeprefix(subjects.THIN)
-        about = str(payload["related_object"]["type"])
-        return door.routes.get(kind) or door.routes.get(subjects.change_of(about), [])
+        named = str(payload["related_object"]["type"])
+        return door.routes.get(kind) or door.routes.get(subjects.change_of(named), [])
     return door.routes.get(event.type, [])
 
 

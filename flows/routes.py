@@ -32,6 +32,7 @@ class Route:
     pair_id: int
     enabled: bool
     fields: frozenset[str] = frozenset()  # of which an update has to change one, in lower case
+    types: tuple[str, ...] = ()  # of the events that start it
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ def _load() -> dict[int, Door]:
     for stripe, salesforce, flow, version, pair, enabled, raw in rows:
         trigger = read_trigger(raw)
         fields = frozenset(map(str.lower, trigger.fields)) if isinstance(trigger, ChangeTrigger) else ()
-        route = Route(flow, version, pair, enabled, frozenset(fields))
+        route = Route(flow, version, pair, enabled, frozenset(fields), tuple(trigger.types))
         door = doors[stripe if trigger.slot == "stripe" else salesforce]
         for kind in trigger.types:
             door.routes.setdefault(kind, []).append(route)

@@ -79,6 +79,28 @@ def test_it_leads_to_every_flow_about_such_objects_which_reads_the_object_first(
     assert (run.amount, run.currency) == (1999, "EUR")
 
 
+@pytest.mark.parametrize(
+    ("types", "found", "starts"),
+    [
+        (["charge.failed"], a_charge(), False),
+        (["charge.failed", "charge.refunded"], a_charge(), True),
+        (["charge.failed"], a_charge(status="failed"), True),
+        (["customer.deleted"], {"id": "cus_1", "object": "customer"}, False),
+        (["customer.created", "charge.failed"], {"id": "cus_1", "object": "customer"}, True),
+        (["customer.subscription.deleted"], {"object": "subscription", "status": "active"}, False),
+        (["customer.subscription.deleted"], {"object": "subscription", "status": "canceled"}, True),
+        (["invoice.payment_failed"], {"object": "invoice", "status": "paid"}, False),
+    ],
+)
+def test_it_starts_no_flow_for_what_cannot_have_happened_last(pair, types, found, starts):
+    a_live_flow(pair, *types)
+    an_event(pair.stripe, {"id": "x_1", **found}, type="some.updated", origin="sweep")
+
+    dispatch(now=NOON)
+
+    assert Run.objects.exists() is starts
+
+
 def test_it_comes_in_once_however_often_it_is_swept(billing, stripe):
     stripe.put("charge", a_charge())
     sweeps.sweep_due(now=NIGHT)
