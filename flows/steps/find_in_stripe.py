@@ -162,7 +162,7 @@ def _answer(
     seen = {settings.key or settings.field: value or None}
     if isinstance(result, IntegrationError):
         return result
-    found = [] if result is None else [one for one in result["objects"] if not one.get("deleted")]
+    found = [] if result is None else [one for one in result["objects"] if _is_meant(settings, one, value)]
     chosen = candidates.answer(item, step_id)
     if chosen:
         found = [one for one in found if id_of(one) == chosen]
@@ -174,3 +174,17 @@ def _answer(
         message = f"{len(found)} objects fit"
         return GiveUp(message, Failure("duplicate", message, code="several_found"), seen=seen)
     return candidates.ask(settings.question, found, settings.shows, none="None of these")
+
+
+def _is_meant(settings: FindInStripeSettings, found: Mapping[str, Any], value: str) -> bool:
+    """
+    Tell whether an object is there and has the value letter by letter.
+
+    To Stripe's search capitals are alike, while ids of Salesforce in 15 characters differ by nothing else:
+    https://docs.stripe.com/search#query-structure-and-terminology
+    """
+    if found.get("deleted"):
+        return False
+    metadata = found.get("metadata")
+    known = metadata.get(settings.key) if isinstance(metadata, Mapping) else None
+    return settings.by != "metadata" or (isinstance(known, str) and known.strip() == value)

@@ -25,7 +25,7 @@ STORES: dict[str, Callable[[StripeState], Store]] = {
     "products": lambda state: state.products,
     "subscriptions": lambda state: state.subscriptions,
 }
-# https://docs.stripe.com/search#search-query-language
+# Capitals do not matter: https://docs.stripe.com/search#search-query-language
 _TEXT = r"""(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")"""
 _CLAUSE = re.compile(rf"\s*metadata\[{_TEXT}\]\s*:\s*{_TEXT}\s*")
 
@@ -58,7 +58,8 @@ def of(place: str) -> Search:
         fitting = (
             item
             for item in STORES[place](caller.state).older()
-            if item["livemode"] == caller.livemode and item["metadata"].get(key) == value
+            if item["livemode"] == caller.livemode
+            and item["metadata"].get(key, "").casefold() == value.casefold()
         )
         data = list(islice(fitting, limit + 1))
         return {

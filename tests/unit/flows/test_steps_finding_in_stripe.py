@@ -46,6 +46,17 @@ def test_an_object_is_found_or_the_run_goes_the_other_way(ports, settings, way):
     assert answer.output["id"] == ("cus_1" if way == "found" else None)
 
 
+def test_a_value_that_differs_by_capitals_alone_is_anothers(ports, monkeypatch):
+    ids = ("001000000000abC", "001000000000aBC")
+    found = [ada(number, metadata={"account": one}) for number, one in enumerate(ids)]
+    monkeypatch.setattr(ports, "call_many", lambda *_: [{"objects": found, "has_more": False}])
+    settings = a_search(by="metadata", key="account", value="steps.describe.Key", several="fail")
+
+    (answer,) = take("stripe.find", settings, [an_account(record={"Key": ids[1]})], ports)
+
+    assert answer.output["id"] == "cus_1"
+
+
 def test_a_person_chooses_among_several(ports):
     ports.stripe |= {"cus_1": ada(1), "cus_2": ada(2, name="Ada B.")}
     item = an_account(record={"Email": "ada@acme.test"})
