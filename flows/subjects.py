@@ -76,8 +76,8 @@ def may_tell_of(event_types: Iterable[str], found: Mapping[str, Any]) -> bool:
     """
     Tell whether an event of one of these types may be what was missed of an object that is as it was `found`.
 
-    A charge that succeeded has not failed, and a customer that is there was not deleted: a flow for that would
-    write what is not so.
+    A charge that succeeded has not failed, and a customer that is there was not deleted: a flow for that
+    would write what is not so.
     """
     own = (kind for kind in event_types if object_of(kind) == found.get("object"))
     return any(_may_tell(kind.removeprefix(THIN), found) for kind in own)
