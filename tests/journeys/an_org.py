@@ -151,6 +151,21 @@ def body_of(event: Event) -> dict[str, Any]:
     return payloads.open_body(event.body, connection_id=event.connection_id)
 
 
+def let_hear(crm: Connection, salesforce: Service) -> None:
+    """Tell a connection where its org's bus is."""
+    bus = salesforce.look("pubsub")
+    crm.configure(event_bus=bus["endpoint"], event_bus_certificate=bus["ca"])
+    gateway.forget_all()
+
+
+def follow_accounts(pair: Pair) -> None:
+    """Switch the flow on that changed Accounts start."""
+    now = timezone.now()
+    flow = Flow.objects.create(integration=pair.integration, slug="accounts", name="Accounts")
+    version = publishing.publish(flow=flow, document=FOLLOWS, actor="ada", now=now)
+    publishing.deploy(version=version, pair=pair, actor="ada", now=now)
+
+
 @contextmanager
 def an_org(stripe: Service, salesforce: Service) -> Iterator[AnOrg]:
     """Connect an empty org whose bus can be heard, and switch a flow on that follows its Accounts."""
@@ -159,15 +174,10 @@ def an_org(stripe: Service, salesforce: Service) -> Iterator[AnOrg]:
     environment = an_environment("dev")
     money, crm = connect(environment, stripe, salesforce)
     salesforce.turn("org", skew=0)
-    bus = salesforce.look("pubsub")
-    crm.configure(event_bus=bus["endpoint"], event_bus_certificate=bus["ca"])
-    gateway.forget_all()
+    let_hear(crm, salesforce)
     integration = Integration.objects.create(workspace=environment.workspace, slug="billing", name="Billing")
     pair = Pair.objects.create(integration=integration, environment=environment, stripe=money, salesforce=crm)
-    flow = Flow.objects.create(integration=integration, slug="accounts", name="Accounts")
-    now = timezone.now()
-    version = publishing.publish(flow=flow, document=FOLLOWS, actor="ada", now=now)
-    publishing.deploy(version=version, pair=pair, actor="ada", now=now)
+    follow_accounts(pair)
     listener = Listener()
     try:
         yield AnOrg(salesforce, stripe, pair, listener)
