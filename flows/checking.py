@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from pydantic import ValidationError
 
 from connectors import schemas
-from flows import designer, fields, startable
+from flows import designer, fields, startable, taken
 from flows.designing import judging, starting
 from flows.engine import definition
 from flows.engine.definition import FlowDocument, InvalidDocument, Problem
@@ -80,7 +80,8 @@ def check(
     kinds = registry.load()
     raw = document.model_dump(mode="json") if isinstance(document, FlowDocument) else document
     if problems := judging.problems(raw, kinds):
-        return [Issue("error", "invalid", one.field, one.message, step=one.step) for one in problems]
+        invalid = [Issue("error", "invalid", one.field, one.message, step=one.step) for one in problems]
+        return taken.told_of_takers(invalid, raw)
     checked = definition.load(raw, kinds=kinds)
     checking = _Checking(checked, pair, now, ask=ask, known=known)
     found = [
@@ -90,6 +91,7 @@ def check(
         *soundness.issues_of(checked, kinds, checking.writings),
         *(checking.of_company(flow) if known is None else ()),
     ]
+    found = taken.told_of_takers(found, raw)
     unique = [issue for place, issue in enumerate(found) if issue not in found[:place]]
     return sorted(unique, key=lambda issue: issue.level != "error")
 
@@ -278,6 +280,8 @@ class _Checking:
         written = {name: writes.writings(other, self.kinds) for name, other in others.items()}
         yield from soundness.shared(self.writings, written, name=self._document.name)
         yield from returning.issues_of(self._document, others, self.kinds)
+        if flow is not None:
+            yield from taken.newer(self._document, flow)
         yield from both_ways.issues_of(self._document, others, self.kinds)
         yield from _of_cost(self._document, self._pair, self._now)
 

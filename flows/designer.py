@@ -16,10 +16,11 @@ from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from flows import publishing
-from flows.designing import applying, edits, judging, starting, tree
+from flows import taken as sub_flows
+from flows.designing import applying, edits, starting, tree
 from flows.designing.applying import Result, Workshop
 from flows.designing.edits import Edit, Kept
-from flows.designing.limits import check_value
+from flows.designing.limits import check_limits, check_value
 from flows.designing.tree import Refused
 from flows.engine import definition
 from flows.engine.definition import InvalidDocument, Problem
@@ -29,9 +30,8 @@ from flows.models.drafts import MOST_EDITS
 from flows.steps import registry
 from integrator.accounts import audit
 
-TOLD_AGAIN_AFTER = timedelta(
-    hours=1
-)  # without a change; the trail tells of a sitting, the draft of each edit
+# Without a change; the trail tells of a sitting, the draft of each edit.
+TOLD_AGAIN_AFTER = timedelta(hours=1)
 
 
 class Conflict(Exception):
@@ -153,7 +153,7 @@ def _result(
 ) -> tuple[Result, set[str]]:
     taken = set(draft.step_ids) | set(tree.ids(draft.document["steps"]))
     try:
-        result = applying.make(draft.document, edits, Workshop(registry.load(), taken))
+        result = _made(draft, edits, Workshop(registry.load(), taken))
     except Refused as refusal:
         # What is not there any more was taken away by somebody, if the caller has not seen all changes.
         if since := _since(draft, revision, made):
@@ -163,6 +163,14 @@ def _result(
     if since:
         raise Conflict(_told(since), since)
     return result, taken
+
+
+def _made(draft: Draft, edits: Sequence[Kept], workshop: Workshop) -> Result:
+    """Do as `applying.make`, and let the steps that take a sub-flow have its steps."""
+    result = applying.make(draft.document, edits, workshop)
+    result.document = sub_flows.filled(result.document, draft.flow, before=draft.document)
+    check_limits(result.document)
+    return result
 
 
 def _since(draft: Draft, revision: int, made: Collection[str] = ()) -> list[DraftEdit]:
@@ -275,7 +283,7 @@ def _turn(draft: Draft, edit: DraftEdit, state: str, actor: str, now: datetime, 
     taken = set(draft.step_ids)
     workshop = Workshop(registry.load(), taken, lenient=True)
     try:
-        result = applying.make(draft.document, edits.kept(edit.back if back else edit.forth), workshop)
+        result = _made(draft, edits.kept(edit.back if back else edit.forth), workshop)
     except Refused as refusal:
         raise Conflict(
             f"{edit.label} cannot be {'taken back' if back else 'made again'}: {refusal}"
@@ -352,7 +360,7 @@ def must_be_seen(draft: Draft, revision: int) -> None:
 
 def problems(draft: Draft) -> list[Problem]:
     """Return everything that keeps the draft from being published, each thing by its step."""
-    return judging.problems(draft.document, registry.load())
+    return sub_flows.every_problem(draft.document, draft.flow)
 
 
 def publish_draft(draft: Draft, *, revision: int, note: str, actor: str, now: datetime) -> FlowVersion:

@@ -17,7 +17,7 @@ from connectors.models import Connection
 from connectors.schemas import Unavailable
 from connectors.stripe import schema as stripe
 from connectors.stripe.roots import named_for
-from flows import outputs, record_sources, seen, subjects
+from flows import handed, outputs, record_sources, seen, subjects
 from flows.designing.starting import Start
 from flows.engine.definition import FlowDocument
 from flows.mapping.fields import SObjField, SrcField
@@ -94,6 +94,9 @@ def start_fields(
 
     :raises RuntimeError: if the org would have to be asked, and this is inside a transaction
     """
+    if start.is_sub_flow:
+        given = [{"name": name, "type": kind} for name, kind in start.inputs]
+        return [*handed.inputs_of(given), *EVENT]
     if not start.by_salesforce:
         return source_fields(place, start.types, now=now, values=values)
     connections = _connections(place, Connection.System.SALESFORCE)

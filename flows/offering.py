@@ -22,9 +22,10 @@ from connectors.stripe import schema as stripe
 from connectors.stripe.operations import Operation
 from connectors.stripe.parameters import Parameter
 from connectors.stripe.places import PLACES
-from flows import captures, fields
+from flows import captures, fields, taken
+from flows.designing import starting
 from flows.mapping.fields import SObjField, SrcField
-from flows.models import Pair
+from flows.models import Flow, Pair
 from integrator.kernel import canonical, errors
 from integrator.kernel.money import CURRENCIES
 from integrator.kernel.redact import redact_text
@@ -97,6 +98,7 @@ class Asked:
     of: str
     now: datetime
     paths: Callable[[], Sequence[SrcField]]
+    flow: Flow | None = None  # whose step it is
 
 
 def offers(kind: str, typed: str, asked: Asked) -> Offers:
@@ -250,6 +252,21 @@ def _paths(asked: Asked) -> Iterator[Offer]:
             yield Offer(field.path, _sample(field), _told(field.type, field.desc))
 
 
+def _sub_flows(asked: Asked) -> Iterator[Offer]:
+    if asked.flow is None:
+        return
+    for flow, version in taken.offered(asked.flow.integration_id, but=asked.flow):
+        yield Offer(flow.slug, flow.name, _cut(str(version.document.get("description", ""))))
+
+
+def _sub_flow_inputs(asked: Asked) -> Iterator[Offer]:
+    flows = [] if asked.flow is None else taken.offered(asked.flow.integration_id, but=asked.flow)
+    for flow, version in flows:
+        if flow.slug == asked.of:
+            for name, kind in starting.of(version.document).inputs:
+                yield Offer(name, detail=_PATH_WORDS.get(kind, kind))
+
+
 def _told(kind: str, text: str) -> str:
     word = _PATH_WORDS.get(kind, kind)
     return _cut(f"{word}: {text}" if text else word)
@@ -358,6 +375,8 @@ _OF_ORG: Mapping[str, Callable[[Asked], Iterable[Offer]]] = {
 KINDS: Mapping[str, Callable[[Asked], Iterable[Offer]]] = {
     **_OF_ORG,
     "paths": _paths,
+    "sub_flows": _sub_flows,
+    "sub_flow_inputs": _sub_flow_inputs,
     "stripe_objects": _stripe_objects,
     "stripe_creation": _parameters(operations.CREATIONS, first="what is created"),
     "stripe_changes": _parameters(operations.UPDATES, first="what is changed"),

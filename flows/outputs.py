@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from connectors.stripe import schema as stripe
 from connectors.stripe.operations import ACTS
-from flows import subjects
+from flows import handed, subjects
+from flows.engine import contract
 from flows.engine.definition import ERROR, FlowDocument, StepDefinition
+from flows.handed import texts
 from flows.mapping.fields import SObjField, SrcField
 from flows.steps import soql
 
+END = "@end"  # in place of a step: what is known when the last one is done
 Describe = Callable[[str], Sequence[SObjField]]  # the fields of an object by its API name; none if unknown
 
 # Salesforce type -> the type that a value of it has in paths. What is not named is a text.
@@ -46,13 +48,15 @@ class Before:
     """
     A step that a run has taken before, or may have: it stands in a branch that not every run takes.
 
-    `elements` if the asking step stands in its body, `failed` if it stands behind its failure.
+    `elements` if the asking step stands in its body, `failed` if it stands behind its failure, `taken` if it
+    came with the sub-flow that the step takes.
     """
 
     step: StepDefinition
     maybe: bool = False
     elements: bool = False
     failed: bool = False
+    taken: bool = False
 
 
 def steps_before(document: FlowDocument, step_id: str) -> list[Before]:
@@ -60,10 +64,12 @@ def steps_before(document: FlowDocument, step_id: str) -> list[Before]:
     Return the steps whose outputs the step `step_id` can read, in the order in which they are taken.
 
     These are the steps before it in its own list and in the lists around it, with those in their branches.
-    What is done for the elements of a list is not known behind it.
+    What is done for the elements of a list is not known behind it. `END` stands for the end of the flow.
 
     :raises LookupError: if the document has no such step
     """
+    if step_id == END:
+        return [one for step in document.steps for one in (Before(step), *_taken_inside(step))]
     found = _way_to(document.steps, step_id)
     if found is None:
         raise LookupError(f"The flow has no step {step_id}")
@@ -87,6 +93,8 @@ def _at(step: StepDefinition, exit_name: str) -> list[Before]:
     """Return what is known at the first step behind an exit of `step`, or inside of it."""
     inside = step.kind in _INSIDE and exit_name not in _INSIDE[step.kind]
     own = Before(step, elements=_is_body(step, exit_name), failed=inside or exit_name == ERROR)
+    if step.kind == contract.KIND and exit_name == contract.INSIDE:
+        return [replace(own, taken=True)]
     if step.kind != "scope" or exit_name == "try":
         return [own]
     # Behind what is done together it is known; what is undone was done.
@@ -96,6 +104,7 @@ def _at(step: StepDefinition, exit_name: str) -> list[Before]:
 
 # Kinds with steps inside, which know nothing of what the step itself gives, and the exits behind them.
 _INSIDE: Mapping[str, frozenset[str]] = {
+    contract.KIND: frozenset({ERROR}),
     "parallel": frozenset({ERROR}),
     "scope": frozenset({"done", "compensated"}),
 }
@@ -118,7 +127,8 @@ def _taken_inside(step: StepDefinition) -> Iterator[Before]:
 def _within(step: StepDefinition) -> Iterator[StepDefinition]:
     """Yield the steps in the branches of a step, top to bottom."""
     for name, branch in step.exits.items():
-        for inner in () if _is_body(step, name) else branch:
+        apart = _is_body(step, name) or (step.kind == contract.KIND and name == contract.INSIDE)
+        for inner in () if apart else branch:
             yield inner
             yield from _within(inner)
 
@@ -143,7 +153,9 @@ def step_fields(
     for before in steps_before(document, step_id):
         step = before.step
         if before.elements:
-            found += _element(step, [*sources, *found])
+            found += handed.element(step, [*sources, *found])
+        elif before.taken:
+            found += handed.inputs_of(step.settings.get("takes"))
         elif not before.failed:  # behind its failure a step has given nothing
             root = f"steps.{step.id}"
             gives = GIVES.get(step.kind, _something)
@@ -158,28 +170,6 @@ def _below(root: str, field: SrcField, *, maybe: bool) -> SrcField:
         nullable=field.nullable or maybe,
         removed=f"{root}{field.removed}" if field.removed else "",
     )
-
-
-def _element(step: StepDefinition, known: Sequence[SrcField]) -> Iterator[SrcField]:
-    """Yield the element of a for-each: what is known of the elements of the list that it goes through."""
-    name = str(step.settings.get("name") or "each")
-    paths = step.settings.get("list") or []
-    roots = [f"{path}{inner}" for path in _texts(paths) for inner in ("[0]", ".data[0]")]
-    title = step.title or step.id
-    yield SrcField(name, "object", desc=f"One element of what “{title}” goes through.")
-    yield SrcField("number", "integer", desc="The number of the element in its list, from 1.")
-    seen: set[str] = set()
-    for field in known:
-        root = next((root for root in roots if field.path.startswith(f"{root}.")), None)
-        path = "" if root is None else f"{name}{field.path[len(root) :]}"
-        if path and path not in seen:
-            seen.add(path)
-            yield replace(field, path=path, samples=(), seen=None)
-
-
-def _texts(value: Any) -> list[str]:
-    values = [value] if isinstance(value, str) else value
-    return [one for one in values if isinstance(one, str)] if isinstance(values, list) else []
 
 
 # What each kind gives, below `steps.<id>`
@@ -239,7 +229,7 @@ def _find(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
     yield SrcField(".id", "id", desc="The id of the record that was found.", nullable=True)
     yield SrcField(".by", "string", desc="The way by which it was found.", nullable=True)
     settings = step.settings
-    names = ["Id", *_texts(settings.get("fields")), *_texts(settings.get("shows", ["Name"]))]
+    names = ["Id", *texts(settings.get("fields")), *texts(settings.get("shows", ["Name"]))]
     yield SrcField(".record", "object", desc="The record that was found.", nullable=True)
     yield from _record(names, str(settings.get("object") or ""), describe)
 
@@ -258,7 +248,7 @@ def _query(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
 
 
 def _retrieve(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
-    kind, expand = str(step.settings.get("type") or ""), tuple(_texts(step.settings.get("expand")))
+    kind, expand = str(step.settings.get("type") or ""), tuple(texts(step.settings.get("expand")))
     yield SrcField("", "object", desc=f"The {kind.replace('_', ' ')} that was read.", nullable=True)
     try:
         fields = stripe.fields_of(kind, expand)
@@ -276,7 +266,7 @@ def _found_in_stripe(step: StepDefinition, describe: Describe) -> Iterable[SrcFi
 
 def _listed(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
     target = str(step.settings.get("object") or "")
-    names = ["Id", *_texts(step.settings.get("fields", ["Name"]))]
+    names = ["Id", *texts(step.settings.get("fields", ["Name"]))]
     yield SrcField(".id", "id", desc="The id of the first record.", nullable=True)
     yield SrcField(".count", "integer", desc="How many records there are.")
     yield SrcField(".record", "object", desc="The first record.", nullable=True)
@@ -310,9 +300,13 @@ def _awaited(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
     yield SrcField(".id", "id", desc="The id of the event that came.", nullable=True)
     yield SrcField(".type", "string", desc="The type of the event that came.", nullable=True)
     yield SrcField(".object", "object", desc="The object of the event that came.", nullable=True)
-    kinds = {subjects.object_of(kind) for kind in _texts(step.settings.get("types"))}
+    kinds = {subjects.object_of(kind) for kind in texts(step.settings.get("types"))}
     if len(kinds) == 1 and step.settings.get("system", "stripe") == "stripe":
         yield from (replace(field, nullable=True) for field in _of_kind(kinds.pop(), ".object"))
+
+
+def _given_by_sub_flow(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
+    return handed.outputs_of(step)
 
 
 def _of_kind(kind: str, root: str) -> Iterable[SrcField]:
@@ -389,6 +383,7 @@ GIVES: Mapping[str, Callable[[StepDefinition, Describe], Iterable[SrcField]]] = 
         (".undone", "list", "What was undone, the last first."),
         (".error", "object", "The failure for which it was undone."),
     ),
+    contract.KIND: _given_by_sub_flow,
     "condition": _nothing,
     "switch": _nothing,
     "filter": _nothing,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max
 
-from flows import earshot
+from flows import earshot, taken
 from flows.engine import definition
-from flows.engine.trigger import read_trigger
+from flows.engine.definition import InvalidDocument
+from flows.engine.trigger import OTHER_FLOWS, read_trigger
 from flows.models import Change, Deployment, Flow, FlowVersion, Integration, Pair
 from flows.recipes import catalogue, currencies
 from flows.steps import registry
@@ -19,8 +21,16 @@ from integrator.accounts import audit
 from integrator.accounts.models import AuditEntry
 
 
-class WrongPair(Exception):
+class Undeployable(Exception):
+    """The version cannot be live for the pair."""
+
+
+class WrongPair(Undeployable):
     """The flow belongs to another integration than the pair."""
+
+
+class NothingStartsIt(Undeployable):
+    """The flow is a sub-flow: other flows take its steps, and those are live."""
 
 
 class NotLive(Exception):
@@ -33,9 +43,12 @@ def publish(
     """
     Freeze `document` as the next version of `flow`, or return the version that has the same content.
 
+    The steps of sub-flows that it takes are frozen with it.
+
     :raises flows.engine.definition.InvalidDocument: if it could not be run; its problems name step and field
     """
-    checked = definition.load(document, kinds=registry.load())
+    whole = _filled(document, flow)
+    checked = definition.load(whole, kinds=registry.load())
     content_hash = definition.content_hash(checked)
     with transaction.atomic():
         Flow.objects.select_for_update(no_key=True).get(pk=flow.pk)  # numbers have no gaps and no twins
@@ -62,6 +75,21 @@ def publish(
     return version
 
 
+def _filled(document: Mapping[str, Any] | bytes | str, flow: Flow) -> Mapping[str, Any] | bytes | str:
+    if not isinstance(document, Mapping):
+        try:
+            read = json.loads(document) if len(document) <= definition.LARGEST else None
+        except (ValueError, RecursionError):
+            read = None
+        if not isinstance(read, dict):
+            return document  # which is refused in plain words
+        document = read
+    whole = taken.filled(document, flow)
+    if found := taken.problems(whole, flow):
+        raise InvalidDocument(found)
+    return whole
+
+
 def install_recipe(*, slug: str, integration: Integration, actor: str, now: datetime) -> FlowVersion:
     """
     Publish the recipe `slug` as a flow of `integration`, once however often it is called.
@@ -86,7 +114,10 @@ def deploy(*, version: FlowVersion, pair: Pair, actor: str, now: datetime) -> De
     flow, a topic is added that tells of it, unless one is heard already.
 
     :raises WrongPair: if the flow belongs to another integration
+    :raises NothingStartsIt: if it is a sub-flow
     """
+    if version.document["trigger"]["kind"] == OTHER_FLOWS:
+        raise NothingStartsIt(f"{version.flow} is a sub-flow: it runs in the flows that take its steps.")
     if version.flow.integration_id != pair.integration_id:
         raise WrongPair(f"{version} belongs to another integration than {pair}.")
     with transaction.atomic():

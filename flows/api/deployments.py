@@ -98,7 +98,7 @@ class DeploymentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
     environment_at = "pair__environment"
     lookup_url_kwarg = "id"
     lookup_value_regex = NUMBER
-    conflicts = (publishing.NotLive, holds.NotHeld, leftovers.NotReplaced)
+    conflicts = (publishing.NotLive, publishing.Undeployable, holds.NotHeld, leftovers.NotReplaced)
     permissions: ClassVar[dict[str, str]] = {
         "list": "flows.view",
         "retrieve": "flows.view",
@@ -113,7 +113,7 @@ class DeploymentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
     @extend_schema(
         summary="Deploy a version",
         request=NewDeploymentSerializer,
-        responses={201: DeploymentSerializer, **refusals(400)},
+        responses={201: DeploymentSerializer, **refusals(400, 409)},
     )
     def create(self, request: Request) -> Response:
         """Make a version live in place of the one that was. Rolling back is deploying an older version."""

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connectors.models import Connection
-from flows import integrations, publishing
+from flows import integrations, publishing, taken
 from flows.engine.definition import InvalidDocument
 from flows.models import Flow, FlowVersion, Integration, Pair
 from flows.recipes.catalogue import NoSuchRecipe
@@ -76,6 +76,16 @@ class FlowSerializer(serializers.ModelSerializer[Flow]):
         model = Flow
         fields = ("id", "name", "slug", "integration", "latest_version", "created_at")
         read_only_fields = fields
+
+
+class TakerSerializer(serializers.Serializer[Any]):
+    """A flow that takes the steps of a sub-flow."""
+
+    flow = serializers.CharField(source="flow.public_id", help_text="Id of the flow.")
+    name = serializers.CharField(source="flow.name", help_text="What people call it.")
+    where = serializers.CharField(help_text="The draft, or which version of the flow.")
+    version = serializers.IntegerField(help_text="The version of the sub-flow that it takes.")
+    is_live = serializers.BooleanField(help_text="Whether that is live in any environment.")
 
 
 class NewFlowSerializer(serializers.Serializer[Any]):
@@ -232,6 +242,7 @@ class FlowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSe
         "retrieve": "flows.view",
         "create": "flows.edit",
         "install": "flows.edit",
+        "takers": "flows.view",
     }
 
     def within(self, rows: QuerySet[Flow]) -> QuerySet[Flow]:
@@ -269,6 +280,16 @@ class FlowViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSe
         except NoSuchRecipe:
             raise ValidationError({"recipe": "There is no such recipe."}) from None
         return Response(VersionSerializer(made).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        summary="List the flows that take a sub-flow",
+        filters=False,
+        responses={200: TakerSerializer(many=True), **refusals(404)},
+    )
+    @action(methods=["GET"], detail=True, pagination_class=None)
+    def takers(self, request: Request, id: str) -> Response:
+        """List the flows that take the steps of this one, and which version of it."""
+        return Response(TakerSerializer(taken.takers(self.get_object()), many=True).data)
 
     def _integration(self, slug: str) -> Integration:
         found = Integration.objects.filter(workspace=self.scope.workspace, slug=slug).first()

@@ -71,7 +71,7 @@ class OfferViewSet(ScopedViewSet[Flow]):
             return [] if pair is None else checking.readable_in(found, step, pair, now=now)
 
         of, typed = (given.get(name, "").replace("\0", "")[: offering.LONGEST] for name in ("of", "q"))
-        asked = offering.Asked(pair=pair, of=of, now=now, paths=paths)
+        asked = offering.Asked(pair=pair, of=of, now=now, paths=paths, flow=found)
         try:
             told = offering.offers(given.get("offers", ""), typed, asked)
         except offering.UnknownKind as refusal:

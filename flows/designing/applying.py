@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.designing import lines, tree
+from flows.designing import lines, taking, tree
 from flows.designing.edits import (
     AddStep,
     At,
@@ -85,6 +85,7 @@ def make(document: Mapping[str, Any], edits: Sequence[Kept], workshop: Workshop)
     """
     result = Result(copy.deepcopy(dict(document)))
     for edit in edits:
+        taking.refuse_inside(result.document, edit)
         made = _MAKERS[type(edit)](result.document, edit, workshop)
         check_limits(result.document)  # after each: copies of copies would double it every time
         result.parts += [part for part in made.parts if part not in result.parts]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from flows.engine.trigger import KINDS, PLATFORM_EVENTS, RECORD_CHANGES
+from flows.engine.trigger import KINDS, OTHER_FLOWS, PLATFORM_EVENTS, RECORD_CHANGES
 
 STRIPE_EVENTS = KINDS[0]
 
@@ -19,11 +19,13 @@ LABELS: Mapping[str, str] = {
     STRIPE_EVENTS: "When Stripe sends",
     RECORD_CHANGES: "When a record changes in Salesforce",
     PLATFORM_EVENTS: "When Salesforce publishes",
+    OTHER_FLOWS: "When another flow takes it",
 }
 NOTHING_YET: Mapping[str, str] = {
     STRIPE_EVENTS: "no events yet",
     RECORD_CHANGES: "no object yet",
     PLATFORM_EVENTS: "no platform event yet",
+    OTHER_FLOWS: "nothing is given to it",
 }
 
 
@@ -37,11 +39,17 @@ class Start:
     event: str = ""  # of Salesforce's bus
     fields: tuple[str, ...] = ()  # an update counts only if one of them changed; none: every update
     changes: tuple[str, ...] = ()
+    inputs: tuple[tuple[str, str], ...] = ()  # of a sub-flow: what it takes, each with its type
 
     @property
     def slot(self) -> str:
         """Return the slot whose connection brings the events."""
-        return "stripe" if self.kind == STRIPE_EVENTS else "salesforce"
+        return "salesforce" if self.kind in (RECORD_CHANGES, PLATFORM_EVENTS) else "stripe"
+
+    @property
+    def is_sub_flow(self) -> bool:
+        """Tell whether other flows take its steps, and nothing else starts it."""
+        return self.kind == OTHER_FLOWS
 
     @property
     def by_salesforce(self) -> bool:
@@ -61,6 +69,8 @@ class Start:
             how = f"{', '.join(words)}" if words else "no change chosen"
             which = f", of {', '.join(self.fields)}" if self.fields else ""
             return f"{self.object}: {how}{which}" if self.object else ""
+        if self.is_sub_flow:
+            return f"takes {', '.join(name for name, _ in self.inputs)}" if self.inputs else ""
         return self.event if self.kind == PLATFORM_EVENTS else ", ".join(self.types)
 
     @property
@@ -81,6 +91,10 @@ def of(document: Mapping[str, Any]) -> Start:
     if kind == PLATFORM_EVENTS:
         name = _text(told.get("event"))
         return Start(PLATFORM_EVENTS, (name,) if name else (), event=name)
+    if kind == OTHER_FLOWS:
+        given = [one for one in _list(told.get("inputs")) if isinstance(one, Mapping) and one.get("name")]
+        inputs = tuple((_text(one["name"]), _text(one.get("type", "string"))) for one in given)
+        return Start(OTHER_FLOWS, inputs=inputs)
     return Start(types=_texts(told.get("types")))
 
 
@@ -91,6 +105,8 @@ def begun(kind: str, before: Mapping[str, Any]) -> dict[str, Any]:
         return {"kind": kind, "slot": "salesforce", "object": "", "changes": list(BY_ITSELF), **kept}
     if kind == PLATFORM_EVENTS:
         return {"kind": kind, "slot": "salesforce", "event": "", **kept}
+    if kind == OTHER_FLOWS:
+        return {"kind": kind, "slot": "stripe", "inputs": [], "outputs": []}
     return {"kind": STRIPE_EVENTS, "slot": "stripe", "types": [], **kept}
 
 
@@ -99,5 +115,8 @@ def _text(value: Any) -> str:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    found = value if isinstance(value, list) else []
-    return tuple(dict.fromkeys(one for one in found if isinstance(one, str) and one))
+    return tuple(dict.fromkeys(one for one in _list(value) if isinstance(one, str) and one))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

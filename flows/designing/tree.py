@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.designing.edits import At
-from flows.engine import definition
+from flows.engine import contract, definition
 from flows.engine.kind import Kind
 
 Step = dict[str, Any]
@@ -70,13 +70,15 @@ def ways(step: Mapping[str, Any], kinds: Mapping[str, Kind]) -> list[str]:
     """
     Return the exits of `step` behind which steps may stand, and those where steps stand already.
 
-    Settings that are unfinished name the exits that they name.
+    Settings that are unfinished name the exits that they name. What was taken from another flow is no place
+    for steps of this one.
     """
     kind = kinds.get(str(step.get("kind")))
     named: Iterable[str] = ()
     if kind is not None:
         named = _ways(kind, step.get("settings") or {})
-    return list(dict.fromkeys([*named, *step.get("exits", {})]))
+    closed = {contract.INSIDE} if kind is not None and kind.inside == "called" else set()
+    return [name for name in dict.fromkeys([*named, *step.get("exits", {})]) if name not in closed]
 
 
 def _ways(kind: Kind, settings: Mapping[str, Any]) -> Sequence[str]:
@@ -181,6 +183,11 @@ def renamed(steps: list[Step], taken: set[str], *, keep: bool) -> list[Step]:
             names[old] = old
         else:
             names[old] = fresh_id(re.sub(r"_\d+$", "", old), taken)
+    return copied(steps, names)
+
+
+def copied(steps: Iterable[Step], names: Mapping[str, str]) -> list[Step]:
+    """Return a copy of `steps` under new ids, by their old ones; what they say of each other follows."""
     return [_copy(step, names) for step in steps]
 
 
@@ -196,12 +203,13 @@ def _copy(step: Step, names: Mapping[str, str]) -> Step:
     return copied
 
 
+_BY_ID = frozenset({"record", "step"})  # settings of steps that save, and that undo, name a step so
 _MENTION = re.compile(r"\bsteps\.([a-z0-9_]{1,60})(?![A-Za-z0-9_])")
 
 
 def _said_anew(value: Any, names: Mapping[str, str], key: str = "") -> Any:
     if isinstance(value, str):
-        if key == "record":  # a save step names its map step by the id alone
+        if key in _BY_ID:
             value = names.get(value, value)
         return _MENTION.sub(lambda found: f"steps.{names.get(found[1], found[1])}", value)
     if isinstance(value, dict):
@@ -209,3 +217,8 @@ def _said_anew(value: Any, names: Mapping[str, str], key: str = "") -> Any:
     if isinstance(value, list):
         return [_said_anew(part, names) for part in value]
     return value
+
+
+def said_anew(value: Any, names: Mapping[str, str]) -> Any:
+    """Return a part of settings in which paths read of steps under their new ids, by their old ones."""
+    return _said_anew(value, names)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flows.engine import branches, each, trace, undoing
+from flows.engine import branches, called, each, trace, undoing
 from flows.engine.definition import ERROR
 from flows.engine.item import Item, Write
 from flows.engine.outcome import AskHuman, Done, End, Failure, GiveUp, Outcome, Pause, ReadAgain, RetryAt
@@ -20,7 +20,12 @@ from integrator.kernel.errors import IntegrationError, Missing
 from integrator.kernel.redact import redact_text
 
 # How runs go through the steps that stand inside of a step.
-_TAKE: dict[str, Take] = {"elements": each.take, "branches": branches.take, "undoing": undoing.take}
+_TAKE: dict[str, Take] = {
+    "elements": each.take,
+    "branches": branches.take,
+    "undoing": undoing.take,
+    "called": called.take,
+}
 NOT_WANTED = "The record is not as the flow's trigger wants it"
 _SAFE_LENGTH = 300  # characters of a stranger's message that are worth keeping
 _OWN_ROOTS = frozenset({"event", "previous", "steps", ERROR})  # the rest of a context is what Stripe said

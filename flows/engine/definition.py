@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from flows.engine import contract
 from flows.engine.kind import Earlier, Kind
-from flows.engine.trigger import KINDS, AnyTrigger
+from flows.engine.trigger import KINDS, AnyTrigger, SubFlowTrigger
 from integrator.kernel import canonical
 
 SLOTS = frozenset({"stripe", "salesforce"})
@@ -246,7 +247,8 @@ def _check_shape(document: FlowDocument) -> list[Problem]:
     problems, seen = [], set()
     steps = list(walk(document.steps))
     if len(steps) > MOST_STEPS:
-        problems.append(Problem(f"A flow has at most {MOST_STEPS} steps, this one has {len(steps)}"))
+        taken = " with those of its sub-flows" if any(one.kind == contract.KIND for one, _ in steps) else ""
+        problems.append(Problem(f"A flow has at most {MOST_STEPS} steps, this one has {len(steps)}{taken}"))
     if max(depth for _, depth in steps) > DEEPEST:
         problems.append(Problem(f"Steps may stand at most {DEEPEST} deep"))
     for step, _ in steps:
@@ -258,7 +260,16 @@ def _check_shape(document: FlowDocument) -> list[Problem]:
         for event in document.trigger.fetch
         if event not in document.trigger.types
     ]
+    if isinstance(document.trigger, SubFlowTrigger):
+        problems += [
+            Problem(f"{name} reads of the step {step}, which the flow does not have", field=_OUTPUTS)
+            for step, name in contract.mentioned(document.trigger.outputs)
+            if step not in seen
+        ]
     return problems
+
+
+_OUTPUTS = "trigger, outputs"
 
 
 def _check_steps(

@@ -28,7 +28,8 @@ Nature = Literal["pure", "reads", "decides", "writes", "effect", "creates", "ask
 #   elements  the one body once for each element of `items` in the output
 #   branches  every body once, whatever becomes of the others
 #   undoing   the first body; if that fails for good, the others undo what was done in it
-Inside = Literal["", "elements", "branches", "undoing"]
+#   called    the one body, which came from another flow and reads what the step gives it
+Inside = Literal["", "elements", "branches", "undoing", "called"]
 
 
 class Earlier(NamedTuple):

@@ -1,16 +1,18 @@
-"""This module holds what may start a flow: events of Stripe, changes of a record, events of the org's bus."""
+"""This module holds what may start a flow: events of Stripe or of the org, and other flows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
+from flows.engine.contract import Input, Output, told_apart
 from flows.mapping.rules import Rules
 
 RECORD_CHANGES = "salesforce.change"
 PLATFORM_EVENTS = "salesforce.event"
+OTHER_FLOWS = "flow"
 
 Change = Literal["created", "updated", "deleted", "undeleted"]
 
@@ -117,9 +119,40 @@ class EventTrigger(BaseModel):
         return []
 
 
-Trigger = StripeTrigger | ChangeTrigger | EventTrigger
+class SubFlowTrigger(BaseModel):
+    """What starts the flow: nothing by itself. It is a sub-flow, whose steps other flows take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["flow"] = Field(description="The kind of trigger.")
+    slot: Literal["stripe"] = Field(default="stripe", description="It means nothing: no event comes.")
+    inputs: Annotated[list[Input], AfterValidator(told_apart)] = Field(
+        default=[], max_length=50, description="What a flow that takes the steps has to give them."
+    )
+    outputs: Annotated[list[Output], AfterValidator(told_apart)] = Field(
+        default=[], max_length=50, description="What the steps give to a flow that takes them."
+    )
+    effects_within_hours: Hours = 24
+
+    @property
+    def root(self) -> str:
+        """Return under which name steps read what came: nothing does, they read their inputs."""
+        return ""
+
+    @property
+    def types(self) -> list[str]:
+        """Return the types of event that start the flow: none does."""
+        return []
+
+    @property
+    def fetch(self) -> list[str]:
+        """Return the types of event whose object is read anew: there are none."""
+        return []
+
+
+Trigger = StripeTrigger | ChangeTrigger | EventTrigger | SubFlowTrigger
 AnyTrigger = Annotated[Trigger, Field(discriminator="kind")]
-KINDS = ("stripe.event", RECORD_CHANGES, PLATFORM_EVENTS)
+KINDS = ("stripe.event", RECORD_CHANGES, PLATFORM_EVENTS, OTHER_FLOWS)
 
 _ANY: TypeAdapter[Trigger] = TypeAdapter(AnyTrigger)
 

@@ -23,6 +23,8 @@ Offers = Literal[
     "relations",  # the names under which it refers to other records
     "platform_events",
     "flows",  # active, autolaunched ones of the org
+    "sub_flows",  # the other flows of the integration that flows may take
+    "sub_flow_inputs",  # what the one in `of` takes
     "paths",  # what the step can read; with `of`, what a Stripe object of that type has
     "places",  # the same, within the braces of a text
     "stripe_objects",

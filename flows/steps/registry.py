@@ -29,6 +29,7 @@ from flows.steps.retrieve import Retrieve
 from flows.steps.scope import Scope
 from flows.steps.start_flow import StartFlow
 from flows.steps.stop import Stop
+from flows.steps.sub_flow import SubFlow
 from flows.steps.switch import Switch
 from flows.steps.throttle import Throttle
 from flows.steps.update import Update
@@ -44,6 +45,7 @@ OURS: tuple[StepKind, ...] = (
     ForEach(),
     Parallel(),
     Scope(),
+    SubFlow(),
     Stop(),
     Map(),
     Convert(),

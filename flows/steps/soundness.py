@@ -106,6 +106,8 @@ def _paths(settings: Any) -> Iterator[tuple[str, str]]:
 
 
 def _starts_itself(document: FlowDocument, kinds: Mapping[str, Kind]) -> Iterator[Issue]:
+    if not document.trigger.types:  # no event starts a sub-flow
+        return
     for step, _ in walk(document.steps):
         settings = _settings(step, kinds)
         if kinds[step.kind].nature not in _WRITING or getattr(settings, "slot", "") != document.trigger.slot:

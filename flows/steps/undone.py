@@ -9,6 +9,7 @@ from flows.mapping.issues import Issue
 from flows.steps.for_each import ForEach
 from flows.steps.parallel import Parallel
 from flows.steps.scope import TRY, Scope
+from flows.steps.sub_flow import SubFlow
 from flows.steps.writes import walk
 
 
@@ -45,7 +46,8 @@ def handled(document: FlowDocument) -> frozenset[str]:
 def _handles(step: StepDefinition, exit_name: str) -> bool:
     if step.kind == Scope.slug:
         return exit_name == TRY
-    return step.kind in {Parallel.slug, ForEach.slug} and exit_name != ERROR and ERROR in step.exits
+    goes_on = step.kind in {Parallel.slug, ForEach.slug, SubFlow.slug}
+    return goes_on and exit_name != ERROR and ERROR in step.exits
 
 
 def _once(steps: Sequence[StepDefinition]) -> Iterator[StepDefinition]:

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from flows.engine import contract
 from flows.engine.definition import ERROR, FlowDocument, StepDefinition
 from flows.engine.kind import Kind
 from flows.mapping.spec import Mapping as MappingSettings
@@ -76,6 +77,8 @@ _INSIDE = "&"  # before the name of what a run goes through beside the other exi
 def _is_inside(step: StepDefinition, exit_name: str) -> bool:
     if step.kind == Scope.slug:
         return exit_name not in Scope.exits
+    if step.kind == contract.KIND:
+        return exit_name == contract.INSIDE
     return step.kind == Parallel.slug and exit_name != ERROR
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from django.db import transaction
 
+from flows import taken
 from flows.designing import cutting, starting
 from flows.designing.starting import Start
 from flows.designing.tree import Refused
-from flows.engine.trigger import PLATFORM_EVENTS, RECORD_CHANGES
+from flows.engine.trigger import OTHER_FLOWS, PLATFORM_EVENTS, RECORD_CHANGES
 from flows.models import Draft, Event, Flow, FlowVersion, Pair, TestCase
 from flows.recipes import catalogue
 from flows.steps import registry
@@ -32,6 +33,7 @@ _NOTHING_CHOSEN = {
     starting.STRIPE_EVENTS: "Choose an event, a sample, or paste one.",
     RECORD_CHANGES: "Choose a recorded event, or a record.",
     PLATFORM_EVENTS: "Choose a recorded event, or paste one.",
+    OTHER_FLOWS: "Try a sub-flow in a flow that takes its steps.",
 }
 _LONGEST_ANSWER = 255
 
@@ -89,7 +91,7 @@ def document_of(flow: Flow, source: Source) -> Mapping[str, Any]:
     :raises NoSuch: if the flow has none such
     """
     if source.document is not None:
-        return source.document
+        return taken.filled(source.document, flow)
     if source.draft:
         draft = Draft.objects.filter(flow=flow).first()
         if draft is None:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from flows import checking, holds, passages, publishing
+from flows import checking, holds, passages, publishing, taken
 from flows.designing import starting
 from flows.forms import Deploy, Switch
 from flows.mapping.issues import errors_in
@@ -98,6 +98,7 @@ def flow(request: HttpRequest, workspace: str, environment: str, flow: str) -> H
         "trigger": version.document.get("trigger", {}) if version else {},
         "start": starting.of(version.document) if version else None,
         "only_if": summaries.only_if(version.document) if version else "",
+        "takers": taken.takers(found),
         "steps": steps,
         "traffic": traffic,
         "mappings": [step for step in _flat(steps) if step.lines],
@@ -174,7 +175,7 @@ def deploy(request: HttpRequest, workspace: str, environment: str, flow: str) ->
         return refuse(request, "Connect Stripe and Salesforce in this environment first.")
     try:
         publishing.deploy(version=version, pair=pair, actor=scope_of(request).actor, now=timezone.now())
-    except publishing.WrongPair as refusal:
+    except publishing.Undeployable as refusal:
         return refuse(request, str(refusal))
     return done(
         request, f"Version {version.number} is live in {pair.environment}.", back=_back(request, found)

@@ -11,8 +11,9 @@ from django.http import Http404
 from pydantic import ValidationError
 
 from connectors.schemas import Schema, Unavailable
-from flows import designer, fields, payloads, rehearsing
+from flows import designer, fields, outputs, payloads, rehearsing
 from flows.designing import starting
+from flows.designing.applying import TRIGGER
 from flows.designing.starting import Start
 from flows.engine.definition import FlowDocument
 from flows.mapping import record_types
@@ -197,6 +198,11 @@ SOURCES = Sources()
 
 def _earlier(desk: Desk, sources: Sequence[SrcField]) -> list[SrcField]:
     try:
+        if desk.step == TRIGGER:  # where a sub-flow says what it gives, which may be unfinished
+            end = {**desk.draft.document, "trigger": starting.begun(desk.start.kind, {})}
+            return fields.step_fields(
+                FlowDocument.model_validate(end), outputs.END, place=desk.pair, sources=sources
+            )
         document = FlowDocument.model_validate(desk.draft.document)
         return fields.step_fields(document, desk.step, place=desk.pair, sources=sources)
     except (ValidationError, LookupError):

@@ -28,6 +28,7 @@ def offers(request: HttpRequest, workspace: str, environment: str, flow: str, st
         of=_given(request, "of"),
         now=now,
         paths=lambda: mapper_desk.SOURCES.known(desk, now=now, ask=True),
+        flow=here.draft.flow,
     )
     try:
         found = offering.offers(_given(request, "offers"), _given(request, "q"), asked)

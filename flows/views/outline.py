@@ -35,6 +35,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     "for_each": ("repeat", "logic"),
     "parallel": ("layers", "logic"),
     "scope": ("undo-2", "logic"),
+    "sub_flow": ("workflow", "logic"),
     "stop": ("octagon-x", "logic"),
     "ask": ("hand", "logic"),
     "approval": ("shield-check", "logic"),

@@ -15,13 +15,26 @@ from flows.designing.controls import Control
 from flows.designing.edits import Edit, Rename, SetSettings, SetTitle, SetTrigger
 from flows.designing.leaves import same
 from flows.designing.tree import Refused
+from flows.engine import contract
 from flows.engine.definition import Problem
-from flows.models import Draft
+from flows.models import Draft, Flow
 from flows.steps import registry
 from flows.steps.scope import TRY
+from flows.steps.sub_flow import CARRIED, SubFlow
 from flows.views import cards, outline, trigger_panel
 
-_DRAWN_ELSEWHERE: Mapping[str, Sequence[str]] = {"map": ("lines",)}
+_DRAWN_ELSEWHERE: Mapping[str, Sequence[str]] = {"map": ("lines",), SubFlow.slug: CARRIED}
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a step has taken of a sub-flow."""
+
+    flow: Flow
+    version: int
+    newest: int
+    steps: Sequence[str]
+    gives: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,7 @@ class Panel:
     lines: int = 0
     problems: Sequence[str] = ()
     ways: Sequence[tuple[str, str, int]] = field(default=())
+    taken: Inside | None = None
 
     @property
     def is_trigger(self) -> bool:
@@ -75,7 +89,20 @@ def of(draft: Draft, selected: str, problems: Sequence[Problem]) -> Panel | None
         lines=len(lines) if isinstance(lines, list) else 0,
         problems=unplaced,
         ways=[(way, label, len(exits.get(way) or ())) for way, label in cards.way_names(step).items()],
+        taken=_taken(draft, step),
     )
+
+
+def _taken(draft: Draft, step: tree.Step) -> Inside | None:
+    settings, inner = step.get("settings") or {}, (step.get("exits") or {}).get(contract.INSIDE)
+    if step["kind"] != SubFlow.slug or not inner:
+        return None
+    flow = Flow.objects.filter(integration=draft.flow.integration_id, slug=settings["flow"]).first()
+    newest = None if flow is None else flow.versions.order_by("-number").first()
+    if flow is None or newest is None:
+        return None
+    gives = [f"steps.{step['id']}.{one['name']}" for one in settings.get("gives", ())]
+    return Inside(flow, settings["version"], newest.number, [cards.name_of(one) for one in inner], gives)
 
 
 def edits_of(draft: Draft, selected: str, given: Mapping[str, str]) -> list[Edit]:

@@ -28,6 +28,7 @@ EXITS = {
     "far": "if it is too far ahead",
     "over": "if there is no room",
     "past": "if it has passed",
+    "taken": "steps of the sub-flow",
     "timeout": "if time is up",
     "try": "together",
     "too_many": "if there are too many",
@@ -187,6 +188,12 @@ def _calmed(settings: Settings) -> str:
     return _said(calm, ", for each ", _paths(settings.get("key")))
 
 
+def _taken(settings: Settings) -> str:
+    if not settings.get("flow"):
+        return ""
+    return _said(str(settings["flow"]), ", version ", str(settings.get("version") or ""))
+
+
 _SUMMARIES: dict[str, Callable[[Settings], str]] = {
     "salesforce.upsert": _saved,
     "salesforce.update": _updated,
@@ -210,6 +217,7 @@ _SUMMARIES: dict[str, Callable[[Settings], str]] = {
     "alert": lambda settings: str(settings.get("title", "")),
     "parallel": lambda settings: _named(settings.get("branches"), "exit"),
     "scope": lambda settings: _said("undoes ", "", _named(settings.get("undo"), "step")),
+    "sub_flow": _taken,
     "wait": _waited,
     "throttle": _throttled,
     "debounce": _calmed,

@@ -141,10 +141,11 @@ DOUBT = "It is in doubt whether a newer state was saved already, so the object i
 def _step(entry: Mapping[str, Any], values: bool) -> Step:
     error, ending, kind = entry.get("error"), str(entry.get("exit") or ""), str(entry.get("kind", ""))
     name = _source(entry, kind) if entry.get("step") == "source" else entry.get("title") or entry.get("step")
+    around = entry.get("within") or ()  # the steps that took the sub-flow that it came with
     return Step(
         id=str(entry.get("step", "")),
         kind=kind,
-        title=redact_text(str(name or "")),
+        title=redact_text(" › ".join(map(str, [*around, name or ""]))),
         exit="" if ending == "next" else ending,
         ms=_milliseconds(entry.get("ms")),
         state="failed" if error else "ended" if "exit" in entry and not ending else "done",

@@ -16,11 +16,13 @@ from flows.designing.controls import Control
 from flows.designing.starting import STRIPE_EVENTS
 from flows.engine.definition import Problem
 from flows.engine.trigger import (
+    OTHER_FLOWS,
     PLATFORM_EVENTS,
     RECORD_CHANGES,
     ChangeTrigger,
     EventTrigger,
     StripeTrigger,
+    SubFlowTrigger,
 )
 from flows.mapping.widgets import FORM, shown
 
@@ -28,12 +30,15 @@ CHOICES: tuple[tuple[str, str], ...] = (
     (STRIPE_EVENTS, "Events of Stripe"),
     (RECORD_CHANGES, "Changes of a record in Salesforce"),
     (PLATFORM_EVENTS, "A platform event of Salesforce"),
+    (OTHER_FLOWS, "Other flows, as a sub-flow"),
 )
-_FIXED = ("kind",)
+_FIXED: Mapping[str, Sequence[str]] = {OTHER_FLOWS: ("kind", "effects_within_hours")}
+_ALWAYS_FIXED = ("kind",)
 _MODELS: Mapping[str, type[BaseModel]] = {
     STRIPE_EVENTS: StripeTrigger,
     RECORD_CHANGES: ChangeTrigger,
     PLATFORM_EVENTS: EventTrigger,
+    OTHER_FLOWS: SubFlowTrigger,
 }
 _HOURS = shown("Hours until an event is history", more=True)
 _SHOWN: Mapping[str, Mapping[str, Any]] = {
@@ -57,6 +62,10 @@ _SHOWN: Mapping[str, Mapping[str, Any]] = {
         "event": shown("Platform event", offers="platform_events"),
         "effects_within_hours": _HOURS,
     },
+    OTHER_FLOWS: {
+        "inputs": shown("What it takes", add="Add an input"),
+        "outputs": shown("What it gives", add="Add an output"),
+    },
 }
 _PLACE = "trigger"  # what problems of it begin with
 
@@ -65,7 +74,7 @@ def parts(document: Mapping[str, Any]) -> list[Control]:
     """Return the controls of what starts the flow of `document`, which kind it is of first."""
     trigger, start = document["trigger"], starting.of(document)
     kind = Control("kind", "What starts it", "choice", value=start.kind, required=True, options=CHOICES)
-    found = forms.controls(_schema(start.kind), trigger, without=_FIXED)
+    found = forms.controls(_schema(start.kind), trigger, without=_fixed(start.kind))
     rows = found[0].parts[:1] if found[0].kind == "rows" else found[:1]
     for first in rows:
         first.is_first = not first.value
@@ -99,13 +108,17 @@ def read(document: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any
         return starting.begun(wanted, trigger)
     act, _, where = given.get("@act", "").partition(":")
     schema = _schema(kind)
-    return arranged(schema, forms.read(schema, trigger, given, without=_FIXED), act, where, given)
+    return arranged(schema, forms.read(schema, trigger, given, without=_fixed(kind)), act, where, given)
 
 
 def setting(field: str) -> str:
     """Return what the form calls a setting of a trigger; what is none of them stays."""
     known = (form[field] for form in _SHOWN.values() if field in form)
     return next((str(told[FORM]["label"]) for told in known), field)
+
+
+def _fixed(kind: str) -> Sequence[str]:
+    return _FIXED.get(kind, _ALWAYS_FIXED)
 
 
 @cache

@@ -91,6 +91,10 @@ def every_kind() -> dict[str, Any]:
             "try": [a_step("shout", "alert", title="Together {charge.id}")],
             "hush": [a_step("sorry", "alert", title="Undone {charge.id}")],
         }, undo=[{"step": "shout", "exit": "hush"}]),
+        a_step("sub", "sub_flow", {"taken": [
+            a_step("sub__inner", "alert", title="Inner {input.what}")]},
+            flow="inner", version=1, inputs={"what": "charge.id"}, takes=[{"name": "what"}],
+            gives=[{"name": "told", "from": ["steps.sub__inner.title"]}]),
         a_step("approve", "approval", question="Go on?", evidence=["charge.amount"]),
         a_step("ask", "ask", question="Right?", options=[
             {"exit": "yes", "label": "Yes"}, {"exit": "no", "label": "No"}]),
@@ -152,7 +156,7 @@ def test_no_step_kind_writes_to_a_live_system_in_a_trial(bridge, handled):
     current.compare(tried.trial.records, pair=bridge.pair, live=True)
 
     taken = {entry["step"] for entry in tried.trial.entries}
-    inside = {"say", "shout"}
+    inside = {"say", "shout", "sub__inner"}
     assert taken == {"source", *inside, *(step["id"] for step in document["steps"])}, tried.trial.reason
     assert (tried.trial.ending, tried.trial.reason) == ("ended", "enough")
     assert tried.trial.reads >= 5

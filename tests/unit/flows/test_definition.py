@@ -150,7 +150,7 @@ def test_a_document_is_read_from_json_or_from_a_dict():
         pytest.param(
             a_document(trigger={"kind": "moon"}),
             "trigger, kind: There is no such kind of trigger; use stripe.event, salesforce.change, "
-            "salesforce.event",
+            "salesforce.event, flow",
             id="a trigger of an unknown kind",
         ),
         pytest.param(

@@ -129,6 +129,7 @@ SETTINGS = {
     ),
     "parallel": ({"branches": [{"exit": "left"}, {"exit": "right"}]}, "left, right"),
     "scope": ({"undo": [{"step": "enrol", "exit": "leave"}]}, "undoes enrol"),
+    "sub_flow": ({"flow": "save-customer", "version": 3}, "save-customer, version 3"),
     "stop": ({"reason": "Enough"}, "Enough"),
     "filter": ({"all": [{"path": "a.b", "is": "present"}]}, "a.b has a value"),
     "condition": ({"any": [{"path": "a.b", "is": "empty"}]}, "a.b has no value"),
