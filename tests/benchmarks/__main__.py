@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.benchmarks import (
+    accounts,
     calls,
     customers,
     decoding,
@@ -42,6 +43,7 @@ WHAT: dict[str, tuple[str, Callable[[Asked], Measured]]] = {
     "stripe-rate": ("how near changes come to Stripe's rate limit, and what is refused", stripe_rate.measure),
     "listener": ("L1: how fast the event bus is heard and stored, and in how much memory", listener.measure),
     "decoding": ("L2: what it costs to decode an event of the bus", decoding.measure),
+    "accounts": ("L3, L4: changed accounts on their way to Stripe, many at once and alone", accounts.measure),
     "node-red": ("what Node-RED loses in the trouble of `delivery`", losses.measure),
 }
 CALM = "`delivery` without trouble, with the processor time of each event"
