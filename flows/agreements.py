@@ -275,19 +275,31 @@ def link_named(pair_id: int, named: object) -> Link | None:
     return Link.objects.filter(pair=pair_id, salesforce_object=named[0], external_id=named[1]).first()
 
 
-def decide(link: Link, choices: Mapping[str, Choice], *, everything: str, actor: str, now: datetime) -> None:
+def decide(
+    link: Link,
+    run_id: int,
+    choices: Mapping[str, Choice],
+    *,
+    everything: str,
+    actor: str,
+    now: datetime,
+) -> None:
     """
-    Note in the caller's transaction what a person decided of the fields that were asked about.
+    Note in the caller's transaction what a person decided of the fields that the run has asked about.
 
-    A decision is about the values that both sides had: it counts for nothing else. Fields without a choice
-    of their own take the side `everything`.
+    A decision is about the values that both sides had: it counts for nothing else, and where another run has
+    asked about newer ones meanwhile, which the person has not seen, nothing is decided. Fields without a
+    choice of their own take the side `everything`.
 
     :raises NotAChoice: if a field is left without any, or a typed value does not fit it
     """
     locked = Link.objects.select_for_update(of=("self",)).get(pk=link.pk)
     base = opened(locked.base, locked.pair_id)
+    asked = base.get("asked") or {}
+    if not asked or int(asked["run"]) != run_id:
+        return
     decided = dict(base.get("decided") or {})
-    for about, values in ((base.get("asked") or {}).get("about") or {}).items():
+    for about, values in asked["about"].items():
         choice = choices.get(about) or Choice(everything)
         if choice.take not in (*SIDES, "value"):
             raise NotAChoice(f"Say what is right for {about}.")

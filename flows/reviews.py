@@ -157,7 +157,7 @@ def answer(
         locked.close(Review.Resolution.ANSWERED, actor=actor, now=now, answer=value, comment=said)
         link = _link_of(locked) if locked.kind in _OF_A_LINK else None
         if locked.kind == Review.Kind.CONFLICT:
-            _decide(link, fields, "" if each else value, actor, now)
+            _decide(locked, link, fields, "" if each else value, actor=actor, now=now)
         _go_on(locked, value, now, by=actor, comment=said)
         took = {name: choice.take for name, choice in fields.items()}
         _audit("review.answered", locked, actor, now, _told(value, said) | took)
@@ -215,12 +215,18 @@ def _link_of(review: Review) -> Link | None:
 
 
 def _decide(
-    link: Link | None, fields: Mapping[str, Choice], everything: str, actor: str, now: datetime
+    review: Review,
+    link: Link | None,
+    fields: Mapping[str, Choice],
+    everything: str,
+    *,
+    actor: str,
+    now: datetime,
 ) -> None:
     if link is None:
         raise NotAnOption("What this question is about cannot be opened any more. Discard it.")
     try:
-        agreements.decide(link, fields, everything=everything, actor=actor, now=now)
+        agreements.decide(link, review.run_id, fields, everything=everything, actor=actor, now=now)
     except NotAChoice as refusal:
         raise NotAnOption(str(refusal)) from None
 

@@ -177,6 +177,26 @@ def test_an_answer_that_leaves_a_field_out_or_does_not_fit_changes_nothing(
     assert found(pair, stripe_id="cus_1").decided == {}
 
 
+def test_an_answer_decides_nothing_about_values_that_another_run_has_asked_about_since(
+    pair: Pair, live: Deployment
+) -> None:
+    review, link = a_conflict(pair, live)
+    newer = {"Account.Name": {"stripe": "Mallory", "salesforce": "Evelyn"}}
+    other = Run.objects.get(pk=review.run_id).again(reason="", now=NOON)
+    other.state, other.next_attempt_at = Run.State.WAITING, None
+    other.save()
+    asked = Asked(other.pk, "salesforce", newer)
+    keep(live, an_agreement(link_id=link.pk, state="conflict", asked=asked))
+
+    reviews.answer(review=review, value="stripe", actor="otto", now=NOON)
+
+    one = found(pair, stripe_id="cus_1")
+    assert one.decided == {}
+    assert one.asked is not None
+    assert (one.asked.run_id, one.asked.about) == (other.pk, newer)
+    assert Run.objects.get(pk=review.run_id).state == "ready", "it looks again, and waits for the other"
+
+
 def test_whoever_waited_for_the_answer_is_woken(pair: Pair, live: Deployment) -> None:
     review, _ = a_conflict(pair, live)
     lane = Lane.objects.create(pair=pair, key=f"salesforce:{RECORD}")
