@@ -57,6 +57,7 @@ class Seen:
 
     told: Told
     newest: str  # the type of the newest event about it, empty without one
+    made: bool = False  # somebody was told that it was made
 
 
 class _Heard(NamedTuple):
@@ -71,18 +72,18 @@ def types_of(object_: str) -> list[str]:
     return [f"{object_}.{verb}" for verb in CHANGES.values()]
 
 
-def change_of(object_: str, row: Row, newest: str, *, new_since: datetime) -> str:
+def change_of(object_: str, row: Row, seen: Seen, *, new_since: datetime) -> str:
     """
     Return the type of the event that says how a record is: the one that the bus would have brought.
 
-    One that nobody told of, and that was made after `new_since`, is new; the newest event says whether a
-    record that is there was deleted before.
+    One that was made after `new_since`, which nobody was told, is new; the newest event says whether a record
+    that is there was deleted before.
     """
     if row.deleted:
         return f"{object_}.deleted"
-    if newest == f"{object_}.deleted":
+    if seen.newest == f"{object_}.deleted":
         return f"{object_}.undeleted"
-    is_new = not newest and row.created is not None and row.created >= new_since
+    is_new = not seen.made and row.created is not None and row.created >= new_since
     return f"{object_}.{'created' if is_new else 'updated'}"
 
 
@@ -150,7 +151,8 @@ def _counts(fate: str, reason: str) -> bool:
 
 
 def _seen(row: Row, heard: Sequence[_Heard]) -> Seen:
-    return Seen(_judge(row, heard), heard[-1].type if heard else "")
+    made = any(one.counts and one.type.endswith(".created") for one in heard)
+    return Seen(_judge(row, heard), heard[-1].type if heard else "", made)
 
 
 def _judge(row: Row, heard: Sequence[_Heard]) -> Told:

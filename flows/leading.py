@@ -32,10 +32,13 @@ def lead(event: BusEvent, door: Door, *, sweep: bool) -> Led:
     """
     Return where `event` leads that came through `door`.
 
-    A sweep finds that a record changed, but not how: it leads to every flow that is about such records.
+    A sweep finds that a record changed, but not how: it leads to every flow about changes of such records,
+    and to those that only start when one is made, or is there again, if that was missed.
     """
     is_unclear = sweep and not event.is_deletion
-    routes = door.by_object.get(event.name, []) if is_unclear else door.routes.get(event.type, [])
+    about = door.by_object.get(event.name, []) if is_unclear else door.routes.get(event.type, [])
+    starts = {event.type, f"{event.name}.updated"}
+    routes = [route for route in about if not (is_unclear and starts.isdisjoint(route.types))]
     if not routes:
         return Led(reason=f"no flow handles {event.type}")
     if event.is_of_records and not event.record_ids:

@@ -168,9 +168,7 @@ class Polling:
         return [
             (
                 row,
-                known.change_of(
-                    polled.object, row, seen[row.id].newest, new_since=polled.created_at - SETTLED
-                ),
+                known.change_of(polled.object, row, seen[row.id], new_since=polled.created_at - SETTLED),
             )
             for row in left
             if not (row.deleted and seen[row.id].told is Told.YES)

@@ -214,8 +214,7 @@ class Comparing:
         seen = known.of(resync.connection, resync.object, rows)
         missed = [row for row in rows if seen[row.id].told is not Told.YES]
         arrivals = [
-            Arrival(resync.connection_id, self._delivery(row, seen[row.id].newest), self._now)
-            for row in missed
+            Arrival(resync.connection_id, self._delivery(row, seen[row.id]), self._now) for row in missed
         ]
         with transaction.atomic():
             kept = intake.keep(arrivals)
@@ -227,9 +226,9 @@ class Comparing:
                 transaction.on_commit(lambda: signals.work_arrived.send(sender=Event))
         self.found += sum(seen[row.id].told is Told.NO for row in missed)
 
-    def _delivery(self, row: Row, newest: str) -> intake.Delivery:
+    def _delivery(self, row: Row, seen: known.Seen) -> intake.Delivery:
         resync = self._resync
-        type_ = known.change_of(resync.object, row, newest, new_since=resync.since)
+        type_ = known.change_of(resync.object, row, seen, new_since=resync.since)
         # With the stamp: a record that changes while it goes on is listed once more, and let in once more.
         stamp = row.modified.strftime("%Y%m%dT%H%M%SZ")
         name = f"sweep:{resync.object}:{row.id}:{resync.pk}:{'deleted:' if row.deleted else ''}{stamp}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flows import known
-from flows.known import Row, Told
+from flows.known import Row, Seen, Told
 from flows.models import Event, Pair
 from tests.builders import NOON
 from tests.integration.flows.given import an_event
@@ -60,6 +60,7 @@ def test_an_event_has_told_of_the_last_change(pair: Pair, fields: dict[str, Any]
     ("row", "newest", "type_"),
     [
         pytest.param(Row(ID, NOON, NOON, False), "", "created", id="new, and nobody told"),
+        pytest.param(Row(ID, NOON, NOON, False), "Account.updated", "created", id="told of a change alone"),
         pytest.param(Row(ID, NOON, NOON, False), "Account.created", "updated", id="told of before"),
         pytest.param(Row(ID, NOON, NOON - SECOND, False), "", "updated", id="there before it was looked"),
         pytest.param(Row(ID, NOON, NOON, True), "Account.updated", "deleted", id="gone"),
@@ -67,4 +68,18 @@ def test_an_event_has_told_of_the_last_change(pair: Pair, fields: dict[str, Any]
     ],
 )
 def test_what_is_found_is_called_as_the_bus_would_have_called_it(row: Row, newest: str, type_: str) -> None:
-    assert known.change_of("Account", row, newest, new_since=NOON) == f"Account.{type_}"
+    known_of = Seen(Told.NO, newest, made=newest == "Account.created")
+
+    assert known.change_of("Account", row, known_of, new_since=NOON) == f"Account.{type_}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "made"),
+    [
+        ({}, True),
+        ({"fate": "ignored", "fate_reason": "no flow handles Account.created"}, False),
+        ({"kind": "Account.updated"}, False),
+    ],
+)
+def test_who_was_told_that_a_record_was_made_is_known(pair: Pair, fields: dict[str, Any], made: bool) -> None:
+    assert seen(pair, **({"kind": "Account.created"} | fields)).made is made

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from flows import confirmation
+from flows import confirmation, leading
+from flows.bus_events import BusEvent
 from flows.dispatch import dispatch
 from flows.models import AppliedVersion, Deployment, Event, Fate, Lane, LateTarget, Link, Pair, Run
+from flows.routes import Door, Route
 from integrator import vault
 from tests.builders import NOON
 from tests.integration.flows.given import a_live_flow, a_worker, an_event
@@ -129,18 +131,18 @@ def test_a_change_of_which_the_records_are_not_told_starts_nothing(pair: Pair) -
     assert not live.flow.runs.exists()
 
 
-def test_a_sweep_leads_to_every_flow_about_such_records_and_a_deletion_to_those_that_want_it(
+def test_a_sweep_leads_to_every_flow_about_such_changes_and_a_deletion_to_those_that_want_it(
     pair: Pair,
 ) -> None:
-    created, deleted = a_change_flow(pair, changes=["created"]), a_change_flow(
+    any_change, deleted = a_change_flow(pair, changes=["updated"]), a_change_flow(
         pair, slug="gone", changes=["deleted"]
     )  # fmt: skip
-    a_change(pair, FIRST, origin=Event.Origin.SWEEP)
+    a_change(pair, FIRST, kind="Account.created", origin=Event.Origin.SWEEP)
     a_change(pair, SECOND, kind="Account.deleted", origin=Event.Origin.SWEEP)
     dispatch(now=NOON)
 
     runs = Run.objects.order_by("id").values_list("flow", "subject")
-    assert list(runs) == [(created.flow_id, FIRST), (deleted.flow_id, SECOND)]
+    assert list(runs) == [(any_change.flow_id, FIRST), (deleted.flow_id, SECOND)]
 
 
 def test_a_platform_event_starts_one_run_in_a_lane_of_its_own(pair: Pair) -> None:
@@ -168,3 +170,28 @@ def test_what_may_land_late_in_stripe_is_done_again_for_each_record_of_its_event
 
     again = Run.objects.filter(replay=1, state=Run.State.READY)
     assert sorted(again.values_list("subject", flat=True)) == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "starts"),
+    [
+        ("updated", ["updated"], True),
+        ("updated", ["created"], False),
+        ("updated", ["undeleted"], False),
+        ("created", ["created"], True),
+        ("created", ["updated"], True),
+        ("created", ["undeleted"], False),
+        ("undeleted", ["created", "undeleted"], True),
+        ("updated", ["created", "updated", "deleted"], True),
+    ],
+)
+def test_a_record_that_was_missed_starts_what_its_change_would_have_started(kind, changes, starts):
+    types = tuple(f"Account.{one}" for one in changes)
+    route = Route(1, 1, 1, enabled=True, types=types)
+    door = Door(1, 1, "salesforce", "", None, "v67.0", by_object={"Account": [route]})
+    event = BusEvent.of({"type": f"Account.{kind}", "record_ids": [FIRST], "reread": True})
+
+    led = leading.lead(event, door, sweep=True)
+
+    assert bool(led.routes) is starts
+    assert bool(led.reason) is not starts
