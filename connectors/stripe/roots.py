@@ -37,6 +37,7 @@ _EXPAND: dict[str, tuple[str, ...]] = {
     "invoice": ("payments",),
     "payout": ("balance_transaction",),
     "price": ("product",),
+    "product": ("default_price",),
     "subscription": ("items.data.price.product",),
 }
 
@@ -44,6 +45,7 @@ _EXPAND: dict[str, tuple[str, ...]] = {
 _BRINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "payment_intent": (("latest_charge", "charge"),),
     "price": (("product", "product"),),
+    "product": (("default_price", "price"),),
 }
 
 
@@ -97,7 +99,8 @@ def roots_from(fetched: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """
     Return the objects that a mapping may name, by type, from one object that was read or delivered.
 
-    A payment intent brings its latest charge where that was expanded, and a price its product.
+    A payment intent brings its latest charge where that was expanded, a price its product, and a product its
+    default price.
     """
     kind = fetched.get("object")
     if not isinstance(kind, str) or not kind:

@@ -75,7 +75,12 @@ def _access(place: Place) -> Iterator[Issue]:
         )
         if wanted and not allowed
     ]
-    if may_not:
+    if place.operation == "upsert" and target.required and not target.updateable:
+        # Without it no record could be made at all: only the flow knows whether the record is there already.
+        message = f"{name} can be set on creation only: saving a record that is there already fails"
+        fix = "Save the record only where it is not there yet."
+        yield place.issue("warning", "not_writable", message, fix)
+    elif may_not:
         message = f"The connection may not {' or '.join(may_not)}: {name}"
         fix = "Give the integration user edit access to the field, or take the line out."
         yield place.issue("error", "not_writable", message, fix)

@@ -23,18 +23,32 @@ _ASKED = "Opportunity"  # an object of every org with which somebody sells; its 
 
 def is_open(raw: dict[str, Any]) -> bool:
     """Tell whether a document leaves open in which currency the org sells."""
-    return any(_is_open(line) for step in _maps(raw["steps"]) for line in step["settings"]["lines"])
+    return any(_is_open(line) for step in _steps(raw["steps"]) for line in step["settings"].get("lines", ()))
 
 
 def in_several(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return the document for an org with several currencies: that of the record stands in it."""
+    """
+    Return the document for an org with several currencies.
+
+    The currency is that of the record that starts the flow, or of the price that does; entries of a price
+    book are found and made in it.
+    """
     found = copy.deepcopy(raw)
     record = found["trigger"].get("object")
-    for step in _maps(found["steps"]):
-        for line in step["settings"]["lines"]:
-            if _is_open(line):
-                del line["chips"]
-                line |= {"from": [f"{record}.{FIELD}"], "empty": "fail"}
+    known: dict[str, Any] = {"from": [f"{record}.{FIELD}"] if record else ["price.currency"]}
+    if not record:
+        known["chips"] = [{"chip": "text", "case": "upper"}]
+    place = ""  # where later steps read it
+    for step in _steps(found["steps"]):
+        lines = step["settings"].get("lines", [])
+        for line in filter(_is_open, lines):
+            place = f"steps.{step['id']}.{line['field']}"
+            del line["chips"]
+            line |= {**known, "empty": "fail"}
+        if any(line["field"] == "UnitPrice" for line in lines):
+            lines.append({"field": FIELD, "from": [place], "empty": "fail"})
+        if step["kind"] == "salesforce.list" and step["settings"]["object"] == "PricebookEntry":
+            step["settings"]["where"].append({"field": FIELD, "from": [place]})
     return found
 
 
@@ -61,9 +75,9 @@ def _is_open(line: dict[str, Any]) -> bool:
     return any(chip.get("chip") == "constant" and chip.get("value") == NONE for chip in line.get("chips", ()))
 
 
-def _maps(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _steps(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield every step in the order in which runs come to them."""
     for step in steps:
-        if step["kind"] == "map":
-            yield step
+        yield step
         for inner in step.get("exits", {}).values():
-            yield from _maps(inner)
+            yield from _steps(inner)

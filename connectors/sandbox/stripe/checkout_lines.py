@@ -18,14 +18,17 @@ LIST: Spec = PAGE
 MOST = 100
 
 
-def read(caller: Caller, described: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def read(caller: Caller, described: list[dict[str, Any]], *, most: int = MOST) -> list[dict[str, Any]]:
     """
     Return the lines that a request describes, not kept yet.
 
-    :raises ApiError: 400 without lines, for a price that there is not, or for two currencies
+    :raises ApiError: 400 without lines or with more than `most`, for a price that there is not or that is
+        archived, or for two currencies
     """
-    if not 1 <= len(described) <= MOST:
+    if not described:
         raise invalid("Missing required param: line_items.", param="line_items", code="parameter_missing")
+    if len(described) > most:
+        raise invalid(f"You can specify at most {most} line items.", param="line_items")
     lines = [_read(caller, each, f"line_items[{number}]") for number, each in enumerate(described)]
     if len({line["currency"] for line in lines}) > 1:
         raise invalid("All line items must have the same currency.", param="line_items")
@@ -65,6 +68,10 @@ def total(lines: list[dict[str, Any]], *, trial: bool = False) -> int:
 
 def _read(caller: Caller, told: dict[str, Any], param: str) -> dict[str, Any]:
     price = price_data.named_or_made(caller, told, param=param)
+    if "price_data" not in told and not price["active"]:
+        raise invalid(
+            "The price specified is inactive. This field only accepts active prices.", param=f"{param}[price]"
+        )
     quantity = integer(f"{param}[quantity]", told.get("quantity", "1"))
     if quantity < 1:
         raise invalid("Invalid quantity: must be at least 1", param=f"{param}[quantity]")

@@ -38,6 +38,7 @@ CREATE: Spec = {
 LIST: Spec = {**PAGE, "active": "boolean"}
 NOTHING: Spec = {}
 URL = "/v1/payment_links"
+MOST = 20  # lines, https://docs.stripe.com/api/payment-link/create#create_payment_link-line_items
 NO_TEXT = checkout_drafts.NO_TEXT
 
 
@@ -45,9 +46,9 @@ def create(caller: Caller, values: Values, object_id: str = "") -> dict[str, Any
     """
     Make a link; it sells once or by subscription, as its prices do.
 
-    :raises ApiError: 400 without lines, or for a price that there is not
+    :raises ApiError: 400 without lines or with more than 20, or for a price that there is not
     """
-    lines = checkout_lines.read(caller, values["line_items"])
+    lines = checkout_lines.read(caller, values["line_items"], most=MOST)
     mode = checkout_lines.mode(lines)
     data = checkout_drafts.data_of({**values, "mode": mode})
     link = _blank(caller, mode, lines, data)

@@ -97,9 +97,14 @@ def update(caller: Caller, values: Values, object_id: str) -> dict[str, Any]:
     """
     Change what may change about a price; its amount may not.
 
-    :raises ApiError: 404, or 400 for a lookup key that is taken
+    :raises ApiError: 404, or 400 for a lookup key that is taken or to archive a product's default price
     """
     price = caller.find(caller.state.prices, object_id)
+    product = caller.state.products.get(price["product"]) or {}
+    if values.get("active") is False and price["active"] and product.get("default_price") == object_id:
+        raise invalid(
+            "This price cannot be archived because it is the default price of its product.", param="active"
+        )
     changed = copy.deepcopy(price)
     _apply(caller, changed, values)
     previous = changes(price, changed)

@@ -9,9 +9,11 @@ import pytest
 
 from flows import checking, designer, publishing
 from flows.designing import edits
-from flows.engine.definition import InvalidDocument
+from flows.engine.definition import InvalidDocument, load
 from flows.mapping.issues import errors_in
 from flows.recipes import catalogue
+from flows.recipes.currencies import in_several, is_open
+from flows.steps import registry
 from tests.builders import NOON, a_flow, a_pair
 from tests.integration.api.conftest import Program
 from tests.integration.connectors.rig import USERNAME
@@ -38,6 +40,17 @@ def test_a_template_has_no_errors_in_an_org_that_is_prepared(pair, slug):
     issues = checking.check(catalogue.load(slug).document, pair, now=NOON)
 
     assert errors_in(issues) == []
+
+
+def test_a_template_about_money_has_no_errors_in_an_org_with_several_currencies(pair, org):
+    org.post("currencies", corporate="EUR", others=["JPY"])
+    documents = {slug: catalogue.load(slug).raw for slug in catalogue.slugs()}
+    several = {slug: in_several(raw) for slug, raw in documents.items() if is_open(raw)}
+
+    assert several
+    for slug, raw in several.items():
+        document = load(raw, kinds=registry.load())
+        assert (slug, errors_in(checking.check(document, pair, now=NOON))) == (slug, [])
 
 
 @pytest.mark.parametrize(

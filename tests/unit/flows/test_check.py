@@ -139,6 +139,17 @@ def test_describe_may_be_given_as_salesforce_says_it():
     assert [issue.code for issue in validate(mapping, SOURCES, told)] == ["not_writable"]
 
 
+def test_a_required_field_that_is_set_on_creation_only_is_warned_of():
+    mapping = Mapping.model_validate({"target": "PricebookEntry", "lines": [NAME]})
+    fixed = {"name": "Name", "type": "string", "length": 80, "createable": True, "updateable": False}
+    told = {"fields": [{**fixed, "nillable": False}]}
+    optional = {"fields": [{**fixed, "nillable": True}]}
+
+    assert [(i.code, i.level) for i in validate(mapping, SOURCES, told)] == [("not_writable", "warning")]
+    assert [(i.code, i.level) for i in validate(mapping, SOURCES, optional)] == [("not_writable", "error")]
+    assert validate(mapping, SOURCES, told, operation="create") == []
+
+
 def test_no_framework_is_needed():
     code = (
         "import sys, flows.mapping.check;"

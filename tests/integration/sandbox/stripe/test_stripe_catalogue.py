@@ -93,3 +93,21 @@ def test_a_wrong_price_is_refused(client, wrong, param):
         client.v1.prices.create({name: value for name, value in terms.items() if value is not None})
 
     assert refusal.value.param == param
+
+
+def test_a_default_price_is_not_archived_and_an_archived_one_sells_nothing(client):
+    product = client.v1.products.create({"name": "Gold"}).id
+    first, second = (
+        client.v1.prices.create({"product": product, "currency": "usd", "unit_amount": amount}).id
+        for amount in (100, 200)
+    )
+    client.v1.products.update(product, {"default_price": first})
+
+    with pytest.raises(stripe.InvalidRequestError, match="default price of its product"):
+        client.v1.prices.update(first, {"active": False})
+    client.v1.products.update(product, {"default_price": second})
+    assert client.v1.prices.update(first, {"active": False}).active is False
+    with pytest.raises(stripe.InvalidRequestError, match="only accepts active prices"):
+        client.v1.payment_links.create({"line_items": [{"price": first, "quantity": 1}]})
+    with pytest.raises(stripe.InvalidRequestError, match="at most 20"):
+        client.v1.payment_links.create({"line_items": [{"price": second, "quantity": 1}] * 21})

@@ -96,6 +96,14 @@ def test_a_fetched_price_brings_its_product():
     assert roots_from(price) == {"price": price, "product": product}
 
 
+def test_a_fetched_product_brings_its_default_price():
+    price = {"object": "price", "id": "price_1", "product": "gold plan"}
+    product = {"object": "product", "id": "gold plan", "default_price": price}
+
+    assert reading_of("product") == ("product", ["default_price"])
+    assert roots_from(product) == {"product": product, "price": price}
+
+
 def test_a_fetched_intent_brings_its_charge():
     charge = {"object": "charge", "id": "ch_1"}
     intent = {"object": "payment_intent", "id": "pi_1", "latest_charge": charge}
