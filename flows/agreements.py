@@ -283,9 +283,11 @@ def decide(
     everything: str,
     actor: str,
     now: datetime,
-) -> None:
+) -> dict[str, str]:
     """
     Note in the caller's transaction what a person decided of the fields that the run has asked about.
+
+    It returns which side each of them takes, or that it takes another value.
 
     A decision is about the values that both sides had: it counts for nothing else, and where another run has
     asked about newer ones meanwhile, which the person has not seen, nothing is decided. Fields without a
@@ -297,7 +299,7 @@ def decide(
     base = opened(locked.base, locked.pair_id)
     asked = base.get("asked") or {}
     if not asked or int(asked["run"]) != run_id:
-        return
+        return {}
     decided = dict(base.get("decided") or {})
     for about, values in asked["about"].items():
         choice = choices.get(about) or Choice(everything)
@@ -309,6 +311,7 @@ def decide(
     locked.base = vault.seal(canonical.dumps(base), owner=owner_of(locked.pair_id))
     locked.save(update_fields=["base"])
     LinkChange.objects.create(link=locked, at=now, how=LinkChange.How.DECIDED, who=actor[:255])
+    return {about: decided[about]["take"] for about in asked["about"]}
 
 
 def _fitted(about: str, text: str, values: Mapping[str, Any]) -> Any:

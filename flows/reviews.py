@@ -17,7 +17,7 @@ from flows.engine import approving
 from flows.engine.approving import Terms, Who
 from flows.engine.outcome import AskHuman
 from flows.engine.trace import shown
-from flows.models import Change, Event, Fate, Lane, Link, Review
+from flows.models import Change, Event, Fate, Lane, Link, Review, Run
 from flows.models.runs import AlreadyHandled
 from integrator import vault
 from integrator.accounts import audit
@@ -156,18 +156,29 @@ def answer(
         _check(locked, who, value, said, now)
         locked.close(Review.Resolution.ANSWERED, actor=actor, now=now, answer=value, comment=said)
         link = _link_of(locked) if locked.kind in _OF_A_LINK else None
+        took: dict[str, str] = {}
         if locked.kind == Review.Kind.CONFLICT:
-            _decide(locked, link, fields, "" if each else value, actor=actor, now=now)
+            took = _decide(locked, link, fields, "" if each else value, actor=actor, now=now)
         _go_on(locked, value, now, by=actor, comment=said)
-        took = {name: choice.take for name, choice in fields.items()}
-        _audit("review.answered", locked, actor, now, _told(value, said) | took)
+        _audit("review.answered", locked, actor, now, _told(value, said, took))
+        _hasten(locked, now)
     if link is not None:
         _wake(link, now)
     return locked
 
 
-def _told(value: str, comment: str) -> dict[str, str]:
-    return {"answer": value, **({"comment": comment} if comment else {})}
+def _hasten(review: Review, now: datetime) -> None:
+    """Let the runs of the lane look at once that wait for the answer, whether a loop may go on."""
+    if review.kind == Review.Kind.LOOP:
+        waiting = Run.objects.filter(lane=review.run.lane_id, state=Run.State.READY, next_attempt_at__gt=now)
+        waiting.update(next_attempt_at=now)
+        Lane.objects.set_ready([review.run.lane_id])
+
+
+def _told(value: str, comment: str, took: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the audit trail says: of fields what was taken, under a name that is no field's."""
+    said = {"comment": comment} if comment else {}
+    return {"answer": value, **said, **({"fields": dict(took)} if took else {})}
 
 
 def _check(review: Review, who: Who | None, value: str, comment: str, now: datetime) -> None:
@@ -222,11 +233,11 @@ def _decide(
     *,
     actor: str,
     now: datetime,
-) -> None:
+) -> dict[str, str]:
     if link is None:
         raise NotAnOption("What this question is about cannot be opened any more. Discard it.")
     try:
-        agreements.decide(link, review.run_id, fields, everything=everything, actor=actor, now=now)
+        return agreements.decide(link, review.run_id, fields, everything=everything, actor=actor, now=now)
     except NotAChoice as refusal:
         raise NotAnOption(str(refusal)) from None
 
@@ -249,6 +260,7 @@ def discard(*, review: Review, reason: str, actor: str, now: datetime) -> Review
         locked.close(Review.Resolution.DISCARDED, actor=actor, now=now)
         locked.run.discard(reason=reason, now=now)
         _settle(locked, Fate.DISCARDED, now)
+        _hasten(locked, now)
         _audit("review.discarded", locked, actor, now, {"reason": reason})
         link = _link_of(locked) if locked.kind in _OF_A_LINK else None
     if link is not None:
@@ -272,7 +284,7 @@ def _settle(review: Review, fate: Fate, now: datetime) -> None:
     transaction.on_commit(lambda: signals.work_arrived.send(sender=Review))
 
 
-def _audit(action: str, review: Review, actor: str, now: datetime, details: Mapping[str, str]) -> None:
+def _audit(action: str, review: Review, actor: str, now: datetime, details: Mapping[str, Any]) -> None:
     audit.record(
         workspace=review.pair.environment.workspace,
         actor=actor,

@@ -74,6 +74,15 @@ def test_a_question_is_answered_once(admin, question):
     assert question.run.state == "ready"
 
 
+def test_nothing_beside_the_answer_changes_what_the_audit_trail_says(admin, question):
+    forged = {name: {"take": "value"} for name in ("answer", "run", "comment")}
+
+    admin.post(f"reviews/{question.public_id}/answer/", {"answer": "none", "fields": forged})
+
+    details = AuditEntry.objects.get(action="review.answered").details
+    assert details == {"run": question.run.public_id, "answer": "none"}
+
+
 @pytest.mark.parametrize("body", [{}, {"answer": ""}, {"answer": "001000000000009AAA"}, {"answer": ["none"]}])
 def test_what_is_no_answer_is_named(admin, question, body):
     answer = admin.post(f"reviews/{question.public_id}/answer/", body)

@@ -16,6 +16,7 @@ from flows.engine.outcome import AskHuman, Option
 from flows.models import Deployment, Lane, Link, LinkChange, Pair, Review, Run
 from flows.trials.tape import Tape, dumps, loads
 from flows.trials.world import Limits, TrialPorts
+from integrator.accounts.models import AuditEntry
 from tests.builders import NOON, a_person
 from tests.integration.flows.asking import a_question
 from tests.integration.flows.reading import Reader
@@ -154,6 +155,8 @@ def test_an_answer_for_each_field_is_noted_with_the_values_that_it_is_about(
     assert Run.objects.get().state == "ready"
     assert Run.objects.get().memory == {"find": {"answer": "each"}}
     assert LinkChange.objects.filter(how="decided").get().who == "otto@acme.test"
+    told = AuditEntry.objects.get(action="review.answered").details
+    assert told["fields"] == {"Account.Name": "stripe", "Account.Score__c": "value"}
 
 
 @pytest.mark.parametrize(
