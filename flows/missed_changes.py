@@ -151,10 +151,11 @@ def _poll(connection: Connection, object_: str, every: int, now: datetime) -> Po
 
 
 def poll_no_more(*, polled: PolledObject, actor: str, now: datetime) -> None:
-    """Ask for the object no more, and forget how far it was asked for."""
+    """Ask for the object no more, and forget how far it was asked for; once, however many want it at once."""
     with transaction.atomic():
-        _audit(polled.connection, actor, "object.polled_no_more", now, object=polled.object)
-        polled.delete()
+        if PolledObject.objects.select_for_update().filter(pk=polled.pk).first() is not None:
+            _audit(polled.connection, actor, "object.polled_no_more", now, object=polled.object)
+            polled.delete()
 
 
 def configure(*, connection: Connection, actor: str, now: datetime, **given: Any) -> None:

@@ -108,20 +108,24 @@ def _refuse_double(connection: Connection, name: str) -> None:
 
 
 def drop(*, topic: Topic, actor: str, now: datetime) -> None:
-    """Listen to a topic no more, and forget how far it was heard."""
+    """Listen to a topic no more, and forget how far it was heard; once, however many ask for it at once."""
     with transaction.atomic():
-        _audit(topic, actor, "topic.dropped", now)
-        topic.delete()
+        if Topic.objects.select_for_update().filter(pk=topic.pk).first() is not None:
+            _audit(topic, actor, "topic.dropped", now)
+            topic.delete()
 
 
 def go_on(*, topic: Topic, actor: str, now: datetime) -> None:
     """
     Let a topic that has stopped go on, from the earliest event that Salesforce still keeps.
 
-    :raises Unacceptable: if it has not stopped, so that its position would be given up for nothing
+    :raises Unacceptable: if it has not stopped, so that its position would be given up for nothing, or if
+        somebody has dropped it
     """
     with transaction.atomic():
-        locked = Topic.objects.select_for_update().get(pk=topic.pk)
+        locked = Topic.objects.select_for_update().filter(pk=topic.pk).first()
+        if locked is None:
+            raise Unacceptable("This topic is listened to no more.", field="topic")
         if not locked.stopped:
             raise Unacceptable("This topic has not stopped: it goes on by itself.", field="topic")
         _audit(topic, actor, "topic.went_on", now, kept_until=_moment(locked.kept_until))

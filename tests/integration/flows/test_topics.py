@@ -15,7 +15,7 @@ from django.utils import timezone
 from connectors.models import Connection, Topic
 from flows import missed_changes, presence, topics
 from flows.listening import Listener
-from flows.models import Pair
+from flows.models import Pair, PolledObject
 from integrator.accounts.models import AuditEntry
 from integrator.kernel.refusals import Unacceptable
 from monitoring.gathering import gather
@@ -180,6 +180,24 @@ def test_a_topic_that_goes_well_keeps_its_position(reader, crm):
 
     topic.refresh_from_db()
     assert bytes(topic.replay_id) == b"good"
+
+
+def test_what_is_dropped_twice_at_once_is_dropped_once_and_does_not_go_on(crm):
+    now = timezone.now()
+    topic = topics.choose(connection=crm, name="/event/Paid__e", actor="ada", now=now)
+    seen = Topic.objects.get(pk=topic.pk)
+    polled = missed_changes.poll(connection=crm, object="Account", every=60, actor="ada", now=now)
+    for _ in range(2):
+        topics.drop(topic=Topic(pk=topic.pk, name=topic.name, connection=crm), actor="ada", now=now)
+        missed_changes.poll_no_more(
+            polled=PolledObject(pk=polled.pk, object="Account", connection=crm), actor="ada", now=now
+        )
+
+    with pytest.raises(Unacceptable, match="no more"):
+        topics.go_on(topic=seen, actor="otto", now=now)
+
+    acts = [*AuditEntry.objects.values_list("action", flat=True)]
+    assert (acts.count("topic.dropped"), acts.count("object.polled_no_more")) == (1, 1)
 
 
 def test_stripe_has_no_topics(reader, pair):
