@@ -42,7 +42,7 @@ def take(node: Node, batch: Sequence[Item], outcomes: Sequence[Outcome], along: 
         if DONE in begun[place]:
             restore(batch[place], begun[place][DONE])
             results[place] = Done({"undone": []}, exit=DONE)
-    fresh = [place for place in going if not begun[place]]
+    fresh = [place for place in going if begun[place].keys().isdisjoint({DONE, "failure"})]
     line = next(iter(node.bodies.values()))
     children = [enter(batch[place]) for place in fresh]
     for place, child, outcome in zip(fresh, children, along(line, children), strict=True):
@@ -60,28 +60,37 @@ def _tried(
     state = state_of(parent, node.id)
     kept = remembered(parent, child)
     leave(parent, child)
+    before: dict[str, Any] = state.pop("before", {})
     match outcome:
-        case None:
-            return ReadAgain(DOUBTFUL)
         case Done():
             state[DONE] = kept
             return Done({"undone": []}, exit=DONE)
         case GiveUp(failure=failure) if failure.error_class != "internal":
-            undo = _to_undo(undoes, child)
+            undo = _to_undo([*before, *_done(undoes, child)], undoes)
+            kept["outputs"] = {**before, **kept["outputs"]}
             state |= {"tried": kept, "failure": as_data(failure), "undo": undo, "undone": {}}
             if not undo:
                 return _compensated(node, parent)
             return Pause(_AT_ONCE, f"It undoes what it did: {outcome.reason}", holds="run", failure=failure)
-        case _:
-            parent.asks = child.asks
-            return outcome
+    # The next try may take another way, and what was done on this one is to be undone all the same.
+    if before := before | {step: child.outputs.get(step) for step in _done(undoes, child)}:
+        state["before"] = before
+    if outcome is None:
+        return ReadAgain(DOUBTFUL)
+    parent.asks = child.asks
+    return outcome
 
 
-def _to_undo(undoes: Mapping[str, str], child: Item) -> list[str]:
-    """Return which bodies undo what was done, the last first; one whose failure was handled is not done."""
+def _done(undoes: Mapping[str, str], child: Item) -> list[str]:
+    """Return which of the steps were done, in order; one whose failure was handled is not."""
     ended = [entry["step"] for entry in child.trace if entry.get("exit") not in (None, "", ERROR)]
-    done = [step for step in ended if step in undoes]
-    return [undoes[step] for step in reversed(list(dict.fromkeys(done)))]
+    return [step for step in ended if step in undoes]
+
+
+def _to_undo(done: Sequence[str], undoes: Mapping[str, str]) -> list[str]:
+    """Return which bodies undo what was done, the last first."""
+    last_first = dict.fromkeys(reversed(done))
+    return [undoes[step] for step in last_first]
 
 
 def _undo(node: Node, failed: Mapping[int, Item], results: list[Outcome], along: Along) -> None:

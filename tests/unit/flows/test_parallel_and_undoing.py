@@ -66,12 +66,12 @@ class Tries:
         self._memory: dict[str, Any] = {}
         self._kept: dict[str, Any] = {}
 
-    def go(self, **answers: Any) -> batch.Finished:
+    def go(self, *, event: dict[str, Any] | None = None, **answers: Any) -> batch.Finished:
         """Try once more, with other answers of some steps."""
         self._act.answers |= answers
         self._act.taken.clear()
         kept = tape.loads(tape.dumps(self._kept))
-        item = an_item(an_event(), memory=self._memory, kept=kept)
+        item = an_item(event or an_event(), memory=self._memory, kept=kept)
         (ended,) = batch.run(self._plan, [item], FakePorts(), Policy())
         self._memory, self._kept = item.memory, item.kept
         return ended
@@ -264,6 +264,25 @@ def test_a_step_whose_failure_was_handled_is_not_undone():
     run.go()
 
     assert steps.taken == ["un_b"]
+
+
+@pytest.mark.parametrize("unfinished", [RetryAt(SOON, "busy"), Pause(LATER, "waits", holds="run")])
+def test_what_was_done_at_an_earlier_try_is_undone_though_the_last_took_another_way(unfinished):
+    steps = Act(c=unfinished)
+    settings = {"undo": [{"step": "a", "exit": "back_a"}, {"step": "b", "exit": "back_b"}]}
+    rule = {"path": "event.type", "is": "equal", "value": "charge.succeeded"}
+    way = {"id": "way", "kind": "condition", "settings": {"all": [rule]}, "exits": {"yes": [act("a")]}}
+    exits = {"try": [way, act("b"), act("c")], "back_a": [act("un_a")], "back_b": [act("un_b")]}
+    run = Tries(steps, {"id": "all", "kind": "scope", "settings": settings, "exits": exits})
+
+    run.go()
+    run.go(event=an_event("charge.updated"), c=NO)
+    other_way = list(steps.taken)
+    run.go(event=an_event("charge.updated"))
+
+    assert other_way == ["b", "c"]
+    assert steps.taken == ["un_b", "un_a"]
+    assert steps.saw["un_a"]["a"] == {"id": "x"}
 
 
 def test_an_undoing_that_does_not_end_goes_on_where_it_stopped():
