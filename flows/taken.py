@@ -8,6 +8,7 @@ was whatever becomes of the sub-flow.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,8 @@ from flows.engine.definition import FlowDocument, Problem
 from flows.mapping.issues import Issue
 from flows.models import Deployment, Draft, Flow, FlowVersion, Integration
 from flows.steps import registry
+
+_ADDRESS = re.compile(r"[-a-zA-Z0-9_]{1,80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,14 @@ def _calls(steps: Any) -> list[Step]:
     return [one for one in found if _is_whole(one)]
 
 
+def _came_with(document: Mapping[str, Any]) -> dict[str, Step]:
+    steps = document.get("steps")
+    try:
+        return taking.came_with(steps if isinstance(steps, list) else [])
+    except (AttributeError, KeyError, TypeError):  # as above
+        return {}
+
+
 def _is_whole(step: Step) -> bool:
     return isinstance(step.get("id"), str) and isinstance(step.get("settings") or {}, dict)
 
@@ -93,7 +104,7 @@ def _lay_out(settings: dict[str, Any]) -> None:
 
 def _version(flow: Flow, settings: Mapping[str, Any]) -> FlowVersion | None:
     slug, number = settings.get("flow"), settings.get("version")
-    if not isinstance(slug, str) or not slug or slug == flow.slug:
+    if not isinstance(slug, str) or not _ADDRESS.fullmatch(slug) or slug == flow.slug:
         return None
     versions = FlowVersion.objects.filter(flow__integration=flow.integration_id, flow__slug=slug)
     if number is not None:
@@ -112,7 +123,7 @@ def every_problem(document: Mapping[str, Any], flow: Flow) -> list[Problem]:
     """Return everything that keeps `document` of `flow` from being published, each thing by its step."""
     of_others = problems(document, flow)
     said = {(one.step, one.field) for one in of_others}
-    inner = taking.came_with(document.get("steps") or [])
+    inner = _came_with(document)
     own = (
         one
         if one.step not in inner
@@ -145,7 +156,8 @@ def _problems_of(step: Step, flow: Flow) -> Iterator[Problem]:
 
 def _why_not(slug: str, flow: Flow) -> str:
     """Return why the steps of a flow cannot be taken."""
-    other = Flow.objects.filter(integration=flow.integration_id, slug=slug).first()
+    known = Flow.objects.filter(integration=flow.integration_id)
+    other = known.filter(slug=slug).first() if _ADDRESS.fullmatch(slug) else None
     if other is None:
         return f"There is no flow {slug} in this integration"
     newest = other.versions.order_by("-number").first()
@@ -195,7 +207,7 @@ def told_of_takers(found: Sequence[Issue], document: Mapping[str, Any]) -> list[
     What is wrong in a step that came with a sub-flow is said of the step that took it; what is only doubtful
     there was said when the sub-flow was published.
     """
-    inner = taking.came_with(document.get("steps") or [])
+    inner = _came_with(document)
     told = []
     for issue in found:
         call = inner.get(issue.step)

@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flows import checking
+from flows import checking, taken
 from flows.api.design import FLOW
 from flows.mapping import completing
 from flows.mapping.budgets import LONGEST
@@ -152,9 +152,10 @@ class CheckViewSet(ScopedViewSet[Flow]):
         pair = self._pair(checking.pairs_of(found, self._environments(given)))
         now = self.by()["now"]
         ask = self.scope.at(pair.environment).can("schemas.refresh")
-        issues = checking.check(given["document"], pair, now=now, flow=found, ask=ask)
+        document = taken.filled(given["document"], found)
+        issues = checking.check(document, pair, now=now, flow=found, ask=ask)
         readable = not any(issue.code == "invalid" for issue in issues)
-        costs = checking.cost(given["document"], pair, now=now) if readable else None
+        costs = checking.cost(document, pair, now=now) if readable else None
         told = {"environment": pair.environment.slug, "issues": issues, "cost": costs}
         return Response(CheckedSerializer(told).data)
 
