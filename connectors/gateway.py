@@ -1,9 +1,9 @@
 """
 This module is the one way out: whatever a flow asks of a system goes through `call_many`.
 
-It refuses to run inside a transaction, keeps to the API budget, makes sure before every write that the
-credential still leads where it led when it was tested, records how the connection fares, and lets it rest
-when the connection and not the request is at fault.
+It refuses to run inside a transaction, keeps to the API budget, which it shares with other processes, makes
+sure before every write that the credential still leads where it led when it was tested, records how the
+connection fares, and lets it rest when the connection and not the request is at fault.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from connectors.addresses import is_loopback
 from connectors.base import UNREACHABLE, Account, Params, Result
 from connectors.credentials import account_for, check_address, sealed_of
 from connectors.models import NEEDS_KEY, Connection
+from connectors.shares import SHARES
 from connectors.throttle import (
     LIVE_ENDPOINT_SHARE,
     STRIPE_LIVE_LIMIT,
@@ -36,6 +37,7 @@ from integrator.kernel import errors
 log = structlog.get_logger(__name__)
 
 DEADLINE_SECONDS = 12.0
+SHARE_SECONDS = 0.05  # between two looks whether another process has given a part of the rate up
 FRESH_SECONDS = 1.0  # how long a connection's row is believed without looking
 HEALTH_SECONDS = 5.0  # how often the row is told that all is as it was
 PROBE_PATIENCE = timedelta(seconds=30)  # how long the one try after a rest may take
@@ -64,6 +66,7 @@ class _Known:
     sealed: dict[str, bytes] = field(repr=False)
     read_at: float
     budget: Budget
+    shared: bool  # whether processes share the rate out by what they use of it
     strikes: int = 0
     limits: int = 0  # calls in a row that were refused for haste
     noted_at: float = float("-inf")
@@ -97,6 +100,8 @@ def call_many(
     closed = _closed(known.connection, now=now)
     if closed is not None and not known.connection.probe(now=now, patience=PROBE_PATIENCE):
         return [closed] * len(requests)
+    if known.shared:
+        SHARES.want(connection_id)
     results = _ask(known, action, requests, ends)
     _record(known, results, probing=closed is not None, now=timezone.now())
     return results
@@ -128,10 +133,11 @@ def _look(connection_id: int) -> _Known:
         known = _known.get(connection_id)
         rate = _rate_of(connection)
         if known is None:
-            known = _Known(connection, sealed, clock, _budget(connection, rate))
+            known = _Known(connection, sealed, clock, _budget(connection, rate), _is_shared(connection))
             _known[connection_id] = known
         else:
             known.connection, known.sealed, known.read_at = connection, sealed, clock
+            known.shared = _is_shared(connection)
             if known.budget.rate != rate:
                 known.budget = _budget(connection, rate)
     return known
@@ -139,22 +145,34 @@ def _look(connection_id: int) -> _Known:
 
 def _budget(connection: Connection, rate: float) -> Budget:
     """Return the budget for `rate`; in live mode one endpoint takes only a part of it."""
-    share = LIVE_ENDPOINT_SHARE if connection.pinned_livemode else 1.0
-    return Budget(rate=rate, endpoint_rate=rate * share, clock=time.monotonic)
+    endpoint = LIVE_ENDPOINT_SHARE if connection.pinned_livemode else 1.0
+    return Budget(rate=rate, endpoint_rate=rate * endpoint, clock=time.monotonic, share=_usual_share())
 
 
 def _rate_of(connection: Connection) -> float:
-    """Return this process's share of the connection's rate; all workers speak through the same account."""
-    workers = max(1, int(settings.WORKERS))
+    """Return the rate at which all processes together may ask; they speak through the same account."""
+    declared = _declared(connection)
+    if declared is not None:
+        return declared
+    if is_loopback(connection.base_url):
+        return 1000.0  # the sandbox needs no protection
+    limit = STRIPE_LIVE_LIMIT if connection.pinned_livemode else STRIPE_TEST_LIMIT
+    return rate_within(limit, processes=max(1, int(settings.WORKERS)))
+
+
+def _declared(connection: Connection) -> float | None:
     declared = connection.settings.get("requests_per_second")
-    if isinstance(declared, int | float) and declared > 0:
-        rate = float(declared)
-    elif is_loopback(connection.base_url):
-        rate = 1000.0  # the sandbox needs no protection
-    else:
-        limit = STRIPE_LIVE_LIMIT if connection.pinned_livemode else STRIPE_TEST_LIMIT
-        rate = rate_within(limit, processes=workers)
-    return rate / workers
+    return float(declared) if isinstance(declared, int | float) and declared > 0 else None
+
+
+def _usual_share() -> float:
+    """Return this process's share of a rate where nobody knows who else uses it: that of one worker."""
+    return 1.0 / max(1, int(settings.WORKERS))
+
+
+def _is_shared(connection: Connection) -> bool:
+    limited = _declared(connection) is not None or not is_loopback(connection.base_url)
+    return limited and _usual_share() < 1.0
 
 
 def _closed(connection: Connection, *, now: datetime) -> errors.RateLimited | None:
@@ -190,7 +208,10 @@ def _ask(known: _Known, action: str, requests: Sequence[Params], ends: float) ->
 
 def _account_of(known: _Known) -> Account:
     def turn(seconds: float, endpoint: str = "") -> bool:
-        wait = known.budget.take(endpoint, patience=seconds)
+        ends = time.monotonic() + seconds
+        if known.shared and not _take_share(known, ends):
+            return False
+        wait = known.budget.take(endpoint, patience=ends - time.monotonic())
         if wait is None:
             return False
         time.sleep(wait)
@@ -200,6 +221,16 @@ def _account_of(known: _Known) -> Account:
         known.usage = (used, limit)
 
     return account_for(known.connection, known.sealed, turn=turn, spent=spent)
+
+
+def _take_share(known: _Known, ends: float) -> bool:
+    """Use of the rate what is this process's now; wait for some of it until `ends`, and tell if there is."""
+    while (part := SHARES.part(known.connection.pk)) == 0:
+        if time.monotonic() >= ends:
+            return False
+        time.sleep(SHARE_SECONDS)
+    known.budget.lend(_usual_share() if part is None else part)
+    return True
 
 
 def stand_guard(account: Account, found: str | None, livemode: bool | None) -> None:

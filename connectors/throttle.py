@@ -60,6 +60,12 @@ class Bucket:
             self._tokens -= 1.0
             return wait
 
+    def let_through(self, rate: float, *, burst: float) -> None:
+        """Let so many requests a second through from now on, and `burst` of them at once."""
+        with self._lock:
+            self._wait()  # what has gathered so far, gathered at the rate so far
+            self.rate, self._burst = rate, burst
+
     def wait(self) -> float:
         """Return how many seconds whoever takes a token now has to wait."""
         with self._lock:
@@ -74,17 +80,35 @@ class Bucket:
 
 
 class Budget:
-    """What one account may be asked: by so much for everything, and by so much for each endpoint."""
+    """
+    What one account may be asked: by so much for everything, and by so much for each endpoint.
 
-    def __init__(self, *, rate: float, endpoint_rate: float, clock: Callable[[], float]) -> None:
+    Of both this process has a share, from 0 to 1, which may change at any time.
+    """
+
+    def __init__(
+        self, *, rate: float, endpoint_rate: float, clock: Callable[[], float], share: float = 1.0
+    ) -> None:
         self.rate = rate  # as it was agreed on; after a refusal less of it is used for a while
+        self.share = share
         self._endpoint_rate = endpoint_rate
         self._part = 1.0
         self._at = clock()
         self._clock = clock
         self._whole = self._bucket(rate)
-        self._endpoints: dict[str, Bucket] = {}
+        self._endpoints: dict[str, tuple[float, Bucket]] = {}  # each with the whole account's rate
         self._lock = threading.Lock()
+
+    def lend(self, share: float) -> None:
+        """Use so large a share from now on, more than 0."""
+        with self._lock:
+            if share == self.share:
+                return
+            self._recover()
+            self.share = share
+            self._adjust()
+            for rate, bucket in self._endpoints.values():
+                bucket.let_through(rate * share, burst=_burst(rate * share))
 
     def take(self, endpoint: str = "", *, patience: float) -> float | None:
         """
@@ -105,23 +129,32 @@ class Budget:
         with self._lock:
             self._recover()
             self._part = max(SLOWEST, self._part * SLOWED)
-            self._whole.rate = self.rate * self._part
+            self._adjust()
 
     def _recover(self) -> None:
         now = self._clock()
         passed, self._at = max(0.0, now - self._at), now
         if self._part < 1.0:
             self._part = min(1.0, self._part + passed * RECOVERY)
-            self._whole.rate = self.rate * self._part
+            self._adjust()
+
+    def _adjust(self) -> None:
+        own = self.rate * self.share
+        self._whole.let_through(own * self._part, burst=_burst(own))
 
     def _of(self, endpoint: str) -> Bucket:
         known = self._endpoints.get(endpoint)
         if known is None:
             if len(self._endpoints) >= MOST_ENDPOINTS:
                 self._endpoints.clear()
-            share = SEARCH_SHARE if endpoint.endswith("/search") else 1.0
-            known = self._endpoints[endpoint] = self._bucket(self._endpoint_rate * share)
-        return known
+            rate = self._endpoint_rate * (SEARCH_SHARE if endpoint.endswith("/search") else 1.0)
+            known = self._endpoints[endpoint] = (rate, self._bucket(rate))
+        return known[1]
 
     def _bucket(self, rate: float) -> Bucket:
-        return Bucket(rate=rate, burst=max(1.0, rate * BURST_SECONDS), clock=self._clock)
+        own = rate * self.share
+        return Bucket(rate=own, burst=_burst(own), clock=self._clock)
+
+
+def _burst(rate: float) -> float:
+    return max(1.0, rate * BURST_SECONDS)

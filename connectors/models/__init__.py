@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.models.connections import NEEDS_KEY, AccessToken, Connection, Credential
 from connectors.models.schemas import SchemaSnapshot
+from connectors.models.shares import RateShare, RateShareQuerySet
 from connectors.models.streams import Cursor, Topic, TopicQuerySet
 from connectors.models.webhooks import WebhookEndpoint, WebhookSecret
 
@@ -13,6 +14,8 @@ __all__ = [
     "Connection",
     "Credential",
     "Cursor",
+    "RateShare",
+    "RateShareQuerySet",
     "SchemaSnapshot",
     "Topic",
     "TopicQuerySet",

@@ -135,3 +135,43 @@ def test_processes_that_begin_at_once_stay_within_the_limit_of_a_second():
     assert rate_within(25, processes=1) == 23
     assert [rate_within(25, processes=count) + count for count in (2, 4, 8)] == [25, 25, 25]
     assert rate_within(25, processes=100) == 12.5
+
+
+def test_a_share_that_changes_counts_from_then_on_for_account_and_endpoint():
+    clock = Clock()
+    budget = Budget(rate=10, endpoint_rate=10, clock=clock, share=0.5)
+
+    def each() -> float:
+        """Return the seconds between two turns."""
+        first, second = (budget.take("GET /v1/prices", patience=9) for _ in range(2))
+        assert first is not None
+        assert second is not None
+        return second - first
+
+    half = each()
+    budget.lend(1.0)
+    clock.now += 60
+    whole = each()
+    budget.lend(0.25)
+    clock.now += 60
+
+    assert (half, whole, each()) == (pytest.approx(0.2), pytest.approx(0.1), pytest.approx(0.4))
+
+
+def test_a_share_that_grows_does_not_make_up_for_the_time_before():
+    clock = Clock()
+    budget = Budget(rate=10, endpoint_rate=10, clock=clock, share=0.1)
+    budget.take(patience=0)
+    clock.now += 0.5  # half a turn at the rate of then
+    budget.lend(1.0)
+
+    assert budget.take(patience=9) == pytest.approx(0.05)
+
+
+def test_a_refusal_slows_whatever_share_there_is():
+    budget = Budget(rate=10, endpoint_rate=10, clock=Clock())
+    budget.slow_down()
+    budget.lend(0.5)
+
+    budget.take(patience=9)
+    assert budget.take(patience=9) == pytest.approx(1 / (10 * 0.5 * 0.85))

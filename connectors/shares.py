@@ -1,0 +1,116 @@
+"""
+This module shares the rate of a connection out among the processes that use it right now.
+
+A thread asks for this process's part again and again while it calls, and gives it back soon after: so that
+who calls alone has the whole rate, and nobody has to be told how many others there are.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from django.db import DatabaseError, InterfaceError, connection
+
+from connectors.models import Connection, RateShare
+
+log = structlog.get_logger(__name__)
+
+TERM = timedelta(seconds=5)  # after which the part of a process that is gone is free
+EVERY = 0.5  # seconds between two requests for a part
+IDLE = 2.0  # seconds without a call after which a part is given back
+
+
+@dataclass(slots=True)
+class _Held:
+    part: float
+    ends: float  # by our own clock, and no later than by the database's
+    used_at: float
+
+
+class Shares:
+    """The parts of this process. One that was forked begins with none."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: dict[int, _Held] = {}
+        self._pid = 0
+        self._holder = ""
+        self._thread: threading.Thread | None = None
+
+    def part(self, connection_id: int) -> float | None:
+        """
+        Return the part that this process may use now, which may be nothing yet; from whatever thread.
+
+        Returns None if it is not known, because nobody asked for one lately or the database is away.
+        """
+        now = self._clock()
+        held = self._held.get(connection_id)
+        if held is None or self._pid != os.getpid() or held.ends <= now:
+            return None
+        held.used_at = now
+        return held.part
+
+    def want(self, connection_id: int) -> None:
+        """Ask for a part, if this process has none, and go on asking while it is used."""
+        with self._lock:
+            if self._pid != os.getpid():
+                self._pid, self._held, self._thread = os.getpid(), {}, None
+                self._holder = f"{self._pid}:{secrets.token_hex(8)}"
+        if self.part(connection_id) is None:
+            self._ask(connection_id, self._clock())
+        with self._lock:
+            if self._held and not (self._thread and self._thread.is_alive()):
+                self._thread = threading.Thread(target=self._keep, name="rate-shares", daemon=True)
+                self._thread.start()
+
+    def renew(self) -> bool:
+        """Ask anew for what is in use, give the rest back, and tell whether anything is in use."""
+        for connection_id, held in list(self._held.items()):
+            if self._clock() - held.used_at <= IDLE:
+                self._ask(connection_id, held.used_at)
+            else:
+                del self._held[connection_id]
+                self._give_back(connection_id)
+        return bool(self._held)
+
+    def _ask(self, connection_id: int, used_at: float) -> None:
+        asked_at = self._clock()
+        try:
+            part = RateShare.objects.lease(connection_id=connection_id, holder=self._holder, term=TERM)
+        except (DatabaseError, InterfaceError, Connection.DoesNotExist) as failure:
+            log.warning("rate_share.not_asked", connection=connection_id, error=type(failure).__name__)
+            return
+        known = self._held.get(connection_id)
+        used_at = max(used_at, known.used_at) if known else used_at
+        self._held[connection_id] = _Held(part, asked_at + TERM.total_seconds(), used_at)
+
+    def _give_back(self, connection_id: int) -> None:
+        try:
+            RateShare.objects.give_back(holder=self._holder, connection_id=connection_id)
+        except (DatabaseError, InterfaceError) as failure:  # it runs out by itself
+            log.warning("rate_share.not_given_back", connection=connection_id, error=type(failure).__name__)
+
+    def _keep(self) -> None:
+        """Ask again and again, until nothing is in use any more."""
+        try:
+            while True:
+                time.sleep(EVERY)
+                if self.renew():
+                    continue
+                with self._lock:
+                    if not self._held:
+                        self._thread = None
+                        return
+        finally:
+            connection.close()
+
+
+SHARES = Shares()
