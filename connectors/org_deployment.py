@@ -329,7 +329,7 @@ def _audit(
     workspace = connection.environment.workspace
     with transaction.atomic():
         # Two who ask at once come one after the other.
-        Connection.objects.select_for_update().get(pk=connection.pk)
+        Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
         noted = AuditEntry.objects.filter(workspace=workspace, action=action)
         if noted.filter(**{f"details__{subject}": ticket.deployment}).exists():
             return False

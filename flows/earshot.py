@@ -45,6 +45,8 @@ def listen(connection: Connection, trigger: Trigger, *, actor: str, now: datetim
         return ""
     object_ = trigger.object if isinstance(trigger, ChangeTrigger) else ""
     event = trigger.event if isinstance(trigger, EventTrigger) else ""
+    # Whoever chooses topics, or has objects asked for, holds it too, so that nothing is heard twice.
+    Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     if is_heard(connection, object=object_, event=event):
         return ""
     name = topic_of(object=object_, event=event)

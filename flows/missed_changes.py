@@ -124,7 +124,7 @@ def poll(*, connection: Connection, object: str, every: int, actor: str, now: da
         raise Unacceptable(f"An object is asked for every {SOONEST} to {LATEST:,} seconds.", field="every")
     with transaction.atomic():
         # Whoever chooses topics holds it too, so that nothing is heard twice.
-        Connection.objects.select_for_update().get(pk=connection.pk)
+        Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
         found = _poll(connection, object, every, now)
         _audit(connection, actor, "object.polled", now, object=found.object, every=every)
     return found

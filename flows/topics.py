@@ -85,7 +85,7 @@ def choose(*, connection: Connection, name: str, actor: str, now: datetime) -> T
     try:
         with transaction.atomic():
             # Whoever has objects asked for holds it too, so that nothing is heard twice.
-            Connection.objects.select_for_update().get(pk=connection.pk)
+            Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
             _refuse_double(connection, name)
             topic = Topic.objects.create(connection=connection, name=name, created_at=now)
             _audit(topic, actor, "topic.chosen", now)
