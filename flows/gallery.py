@@ -125,6 +125,7 @@ def install(*, slug: str, integration: Integration, actor: str, now: datetime) -
 
     :raises flows.recipes.catalogue.NoSuchRecipe: if there is none
     :raises Taken: if the integration has the template's flow already
+    :raises RuntimeError: inside a transaction, if an org has to be asked what it sells in
     """
     recipe = catalogue.load(slug)
     orgs = [pair.salesforce for pair in integration.pairs.select_related("salesforce").order_by("id")]

@@ -95,6 +95,7 @@ def install_recipe(*, slug: str, integration: Integration, actor: str, now: date
     Publish the recipe `slug` as a flow of `integration`, once however often it is called.
 
     :raises flows.recipes.catalogue.NoSuchRecipe: if there is none
+    :raises RuntimeError: inside a transaction, if an org has to be asked what it sells in
     """
     recipe = catalogue.load(slug)
     orgs = [pair.salesforce for pair in integration.pairs.select_related("salesforce").order_by("id")]
