@@ -57,13 +57,19 @@ def of_condition(document: FlowDocument, sources: Sources) -> Iterator[Issue]:
 
 
 def of_waits(document: FlowDocument, org: Connection) -> Iterator[Issue]:
-    """Yield steps that wait for an event of the org which does not come, since nobody listens to it."""
+    """Yield steps that wait for an event of the org which does not come: it is not heard, or misnamed."""
+    known = schemas.kept(connection=org, object=schemas.EVERY)
+    names = _own_names(() if known is None else known.content.get("objects", ()))
     for step, _ in walk(document.steps):
         if step.kind != WaitForEvent.slug or step.settings.get("system") != "salesforce":
             continue
         for kind in step.settings["types"]:
             object_ = kind.rpartition(".")[0]
             event = "" if object_ else kind
+            if (own := names.get((object_ or event).lower(), object_ or event)) != (object_ or event):
+                message = f"Salesforce calls {object_ or event} {own}, so that the event would not come"
+                right = f"{own}{kind[len(object_) :]}" if object_ else own
+                yield Issue("error", "other_letters", "types", message, f"Write {right}.", step.id)
             if not earshot.is_heard(org, object=object_, event=event):
                 name = earshot.topic_of(object=object_, event=event)
                 message = f"Nobody listens to {name} of {org.name}, so that the event would not come"
@@ -100,12 +106,15 @@ def _listed(org: Connection, *, now: datetime, ask: bool) -> Sequence[Mapping[st
 def _of_name(start: Start, listed: Sequence[Mapping[str, Any]]) -> Iterator[Issue]:
     """Find a name in other letters: Salesforce describes it all the same, but tells changes by its own."""
     name = start.object or start.event
-    names = {str(one.get("name", "")) for one in listed}
-    own = next((one for one in sorted(names) if one.lower() == name.lower()), name)
-    if own != name and name not in names:
+    if (own := _own_names(listed).get(name.lower(), name)) != name:
         place = OBJECT if start.object else EVENT
         message = f"Salesforce calls {name} {own}, so that no change of it would start the flow"
         yield Issue("error", "other_letters", place, message, f"Write {own}.")
+
+
+def _own_names(listed: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the names of what the org has as it writes them, by those in small letters."""
+    return {name.lower(): name for one in listed if (name := str(one.get("name", "")))}
 
 
 def _of_object(name: str, listed: Sequence[Mapping[str, Any]]) -> Iterator[Issue]:

@@ -17,6 +17,7 @@ from flows.lanes import WorkerLease, database_now
 from flows.models import AwaitedEvent, Event, Fate, Lane, Pair, Run
 from flows.steps import registry
 from tests.builders import NOON
+from tests.integration.flows.bus import list_objects
 from tests.integration.flows.given import a_charge, a_worker, an_event
 from tests.integration.flows.two_systems import (  # `systems` is a fixture
     TwoSystems,
@@ -237,14 +238,31 @@ def test_the_content_of_what_came_is_kept_for_as_long_as_the_run_may_need_it(pai
     assert not AwaitedEvent.objects.exists()
 
 
-def test_a_wait_for_what_nobody_listens_to_is_told_before_it_is_published(pair):
-    settings = {"system": "salesforce", "key": "Id", "equals": ["charge.id"], "days": 1}
-    settings["types"] = ["Order.updated", "Paid__e"]
+def that_waits_for(*types: str) -> Any:
+    settings = {"system": "salesforce", "key": "Id", "equals": ["charge.id"], "days": 1, "types": [*types]}
     wait = {"id": "wait", "kind": "wait_for_event", "settings": settings}
     trigger = {"kind": "stripe.event", "types": ["charge.succeeded"]}
-    document = definition.load(
+    return definition.load(
         {"format": 1, "name": "Wait", "trigger": trigger, "steps": [wait]}, kinds=registry.load()
     )
+
+
+def test_a_wait_for_what_the_org_names_in_other_letters_is_refused(pair):
+    list_objects(pair.salesforce, "Order", "Paid__e")
+    Topic.objects.create(connection=pair.salesforce, name="/data/ChangeEvents", created_at=NOON)
+    Topic.objects.create(connection=pair.salesforce, name="/event/Paid__e", created_at=NOON)
+
+    found = list(startable.of_waits(that_waits_for("order.updated", "paid__e"), pair.salesforce))
+
+    assert [(issue.level, issue.code, issue.fix) for issue in found] == [
+        ("error", "other_letters", "Write Order.updated."),
+        ("error", "other_letters", "Write Paid__e."),
+    ]
+    assert not list(startable.of_waits(that_waits_for("Order.updated", "Paid__e"), pair.salesforce))
+
+
+def test_a_wait_for_what_nobody_listens_to_is_told_before_it_is_published(pair):
+    document = that_waits_for("Order.updated", "Paid__e")
     Topic.objects.create(connection=pair.salesforce, name="/data/OrderChangeEvent", created_at=NOON)
 
     (issue,) = startable.of_waits(document, pair.salesforce)
