@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from flows.engine.definition import StepDefinition
 from flows.mapping.fields import SrcField
 from flows.mapping.sources import Sources
 from flows.steps import parameter_types
-from tests.unit.flows.taking import KINDS
-from tests.unit.flows.test_steps_in_stripe import price
+from tests.fakes import FakePorts
+from tests.unit.flows.taking import KINDS, take
+from tests.unit.flows.test_steps_in_stripe import an_account, made, price
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,16 @@ def test_a_value_of_another_type_is_told_before_publishing(name, source, wrong):
     found = [issue.code for issue in parameter_types.issues_of(step, KINDS, sources)]
 
     assert found == (["wrong_type"] if wrong else [])
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [("2000.0", "2000"), ("1200", "1200"), ("0.50", "0.5"), (f"0.{'1' * 35}", f"0.{'1' * 35}")],
+)
+def test_numbers_are_written_as_stripe_writes_them_with_every_digit(value, sent):
+    given, ports = price(unit_amount_decimal="steps.describe.Amount"), FakePorts()
+    del given["parameters"]["unit_amount"]
+
+    take("stripe.create", given, [an_account(record={"Amount": Decimal(value)})], ports)
+
+    assert made(ports)["unit_amount_decimal"] == sent

@@ -307,34 +307,6 @@ def test_a_record_that_was_restored_is_in_agreement_again():
     assert (both.agreement.state, both.account["Name"]) == ("agreed", "Bob")
 
 
-@pytest.mark.parametrize(
-    ("stored", "ours", "left"),
-    [
-        pytest.param("Eve", False, "Eve", id="a person was as quick as that"),
-        pytest.param("BOB", True, "Bob", id="the org writes it in its own way"),
-    ],
-)
-def test_what_stands_there_after_a_write_may_be_the_change_of_somebody_else(both, stored, ours, left):
-    call = both.ports.call_many
-
-    def call_many(slot, action, requests):
-        results = call(slot, action, requests)
-        if action == "upsert":
-            both.account["Name"] = stored
-        return results
-
-    both.ports.call_many = call_many
-    both.customer["name"] = "Bob"
-    both.to_salesforce()
-
-    both.to_stripe(changed=("Name",), ours=ours)
-    both.to_salesforce()
-    both.to_stripe(changed=("Name",), ours=ours)
-
-    assert (both.customer["name"], both.account["Name"]) == (left, stored)
-    assert len(both.written()) == (1 if ours else 2)
-
-
 def test_nothing_counts_as_agreed_that_was_not_written(both):
     both.customer["name"] = "Bob"
     both.ports.refuses["cus_1"] = Transient("The org is busy")
