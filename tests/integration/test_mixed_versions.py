@@ -40,6 +40,7 @@ VALUES: tuple[tuple[Any, Any], ...] = (
     (models.IntegerField, lambda number, _: number),
     (models.DateTimeField, lambda _, field: None if field.null else NOON),
     (models.DateField, lambda *_: date(2026, 11, 24)),
+    (models.FloatField, lambda number, _: float(number)),
     (models.DecimalField, lambda number, _: Decimal(number)),
     (models.DurationField, lambda number, _: timedelta(seconds=number)),
     (models.BinaryField, lambda *_: b"sealed"),
