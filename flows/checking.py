@@ -91,7 +91,8 @@ def check(
         *soundness.issues_of(checked, kinds, checking.writings),
         *(checking.of_company(flow) if known is None else ()),
     ]
-    found = taken.told_of_takers(found, raw)
+    if known is None:  # an impact is told line by line, wherever the line stands
+        found = taken.told_of_takers(found, raw)
     unique = [issue for place, issue in enumerate(found) if issue not in found[:place]]
     return sorted(unique, key=lambda issue: issue.level != "error")
 

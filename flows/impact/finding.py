@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from flows.designing import taking
 from flows.engine import definition
 from flows.engine.definition import InvalidDocument
 from flows.impact import gathering, judging, mending
@@ -49,9 +50,10 @@ def findings(
     """
     judges = [(matter, told) for matter in gathering.matters(desk) if (told := judging.judged(matter, desk))]
     bench = mending.Bench(desk, seconds=seconds) if mends else None
+    inner = taking.came_with(desk.checked.model_dump(mode="json")["steps"])
     found: list[Finding] = []
     for matter, (severity, why, fix) in judges[:MOST]:
-        key = _key(matter)
+        key, call = _key(matter), inner.get(matter.step)
         offered = severity != "know" and len(found) < MOST_MENDED and (only is None or key in only)
         found.append(
             Finding(
@@ -59,7 +61,7 @@ def findings(
                 system=matter.system,
                 object=matter.object,
                 step=matter.step,
-                title=desk.uses.titles.get(matter.step, matter.step),
+                title=_title(matter, desk, call),
                 field=matter.field,
                 severity=severity,
                 why=why,
@@ -67,14 +69,24 @@ def findings(
                 place=matter.use.place if matter.use else None,
                 sources=_sources(matter),
                 changed=[one.text for one in matter.differences if one.kind not in _SAID_ELSEWHERE],
-                fix=fix,
-                mends=bench.mends(matter) if bench is not None and offered else [],
+                fix=fix if call is None else _elsewhere(call),
+                mends=bench.mends(matter) if bench is not None and offered and call is None else [],
             )
         )
     return in_order(found)
 
 
 _SAID_ELSEWHERE = frozenset({"longer", "writable", "back"})
+
+
+def _title(matter: Matter, desk: Desk, call: Mapping[str, Any] | None) -> str:
+    """Return what people call the step, behind the one that took the sub-flow in which it stands."""
+    title = desk.uses.titles.get(matter.step, matter.step)
+    return title if call is None else f"{call['title'] or call['id']} › {title}"
+
+
+def _elsewhere(call: Mapping[str, Any]) -> str:
+    return f"Change it in the sub-flow {call['settings']['flow']}, and take its newest version."
 
 
 def _key(matter: Matter) -> str:

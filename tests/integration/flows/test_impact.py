@@ -10,7 +10,7 @@ import pytest
 from connectors.models import Connection, SchemaSnapshot
 from connectors.stripe import schema as sdk
 from flows import designer, seen
-from flows.designing import edits
+from flows.designing import edits, taking
 from flows.impact import applying, drafts, finding, keeping
 from flows.impact.applying import Standing
 from flows.models import Deployment, FlowVersion, Impact, Pair
@@ -91,6 +91,19 @@ def test_a_change_is_told_at_its_line_with_what_mends_it(
     assert line_of(done.draft, after["field"]) == after
     assert applying.standing(mapped, now=LATER) == Standing(frozenset())
     assert mapped.version.document["steps"] == STEPS  # nothing goes live by itself
+
+
+def test_a_line_of_a_sub_flow_is_told_and_mended_where_it_stands(mapped: Deployment) -> None:
+    call: dict[str, Any] = {"id": "shared", "kind": "sub_flow", "title": "Shared", "settings": {"flow": "x"}}
+    taking.take(call, {"trigger": {"kind": "flow"}, "steps": STEPS[1:]}, 1)
+    mapped.version.document = {**mapped.version.document, "steps": [STEPS[0], call]}
+    mapped.version.save()
+    described(mapped.pair.salesforce, 2, *without("Note__c"))
+
+    (one,) = found(mapped).values()
+
+    assert (one.severity, one.step, one.title) == ("fails", "shared__map", "Shared › Describe")
+    assert (one.mends, one.fix[:29]) == ([], "Change it in the sub-flow x, ")
 
 
 def test_a_field_that_is_required_now_gets_a_line(mapped: Deployment) -> None:
