@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from django.db import transaction
 
-from flows import agreements, awaiting, bulk, deadletters, effects, lanes, passages, reviews
+from flows import agreements, awaiting, bulk, deadletters, effects, lanes, own_writes, passages, reviews
 from flows.deadletters import Obituary
 from flows.engine import ways
 from flows.engine.batch import Finished
@@ -152,6 +152,11 @@ def _write(batch: Sequence[_Rows], now: datetime) -> None:
     bulk.insert(Link, _LINK, list(links.values()), conflict=_SAME_RECORD)
     applied = {row[:3]: row for rows in batch for row in rows.applied}
     bulk.insert(AppliedVersion, _APPLIED, list(applied.values()), conflict=_SAME_TARGET)
+    own_writes.keep(
+        (rows.ended.run.flow_id, rows.ended.run.pair_id, target, past)
+        for rows in batch
+        for target, past in rows.ended.finished.item.own_writes.items()
+    )
     agreements.keep([one for rows in batch for one in _agreed(rows.ended)], now=now)
     deadletters.file([letter for rows in batch for letter in rows.letters], now=now)
     reviews.file([question for rows in batch for question in rows.questions], now=now)

@@ -15,8 +15,9 @@ from django.db.models import QuerySet
 
 from connectors import gateway
 from connectors.stripe.roots import Root, reading_of, roots_from
-from flows import agreements, awaiting, bulk, effects, moves, pacing
+from flows import agreements, awaiting, bulk, effects, moves, own_writes, pacing
 from flows.agreeing.agreement import Agreement, Between
+from flows.agreeing.own import Past
 from flows.engine import records
 from flows.engine.item import EffectEnd, Item, Write
 from flows.engine.once import Look, Send, end_of, judge_answer, key_of
@@ -258,6 +259,11 @@ class World:
     def moved(self, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
         """Return of `keys` those whose record is gone, and what became of it."""
         return moves.of(self._pair_id, object_, keys)
+
+    @_abandoning
+    def own_writes(self, targets: Sequence[str]) -> dict[str, Past]:
+        """Return what the flow wrote to each target because of our own writes."""
+        return own_writes.of(self._flow_id, self._pair_id, targets)
 
     @_abandoning
     def rate(self, base: str, quote: str, day: date) -> Rate | None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 from connectors.stripe.places import PLACES
+from connectors.stripe.requests import is_ours
 from connectors.stripe.roots import Root, root_of, roots_from
 from flows import bulk, lanes, payloads
 from flows.bus_events import BusEvent
@@ -146,6 +147,7 @@ def ready(run: Loaded, compiled_plan: plan.Plan) -> Readied:
             account=run.event__account,
             api_version=run.event__api_version,
             foreign=bool(run.event__api_version) and run.event__api_version != run.pair__stripe__api_version,
+            ours=is_ours(payload),
         ),
         root_id=root.id,
         # A thin event only names its object, and that is nothing to map.

@@ -9,6 +9,7 @@ from typing import Any
 from connectors.stripe.operations import ACTS, MARKER
 from connectors.stripe.roots import root_of, roots_from
 from flows.agreeing.agreement import Agreement, Between
+from flows.agreeing.own import Past
 from flows.engine import once
 from flows.engine.item import Event, Item, Source, Write
 from flows.engine.pacing import Calm, Member, Pace, Standing
@@ -60,6 +61,7 @@ class FakePorts:
         self.rates: dict[tuple[str, str], Rate] = {}
         self.effects: dict[str, once.Recorded] = {}  # by once-key
         self.merged: dict[str, Moved] = {}  # records that are gone, by what they were saved or known by
+        self.past: dict[str, Past] = {}  # by target
         self.agreed: dict[str, Agreement] = {}  # by the Stripe object's id
         self.told: dict[str, datetime] = {}  # when Stripe last told of an object
         self.gates: dict[str, tuple[datetime, int]] = {}  # by key: when it began, and turns given
@@ -289,6 +291,10 @@ class FakePorts:
     def moved(self, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
         """Return what was put into `merged`."""
         return {key: self.merged[key] for key in keys if key in self.merged}
+
+    def own_writes(self, targets: Sequence[str]) -> dict[str, Past]:
+        """Return what was put into `past`."""
+        return {one: self.past[one] for one in targets if one in self.past}
 
     def rate(self, base: str, quote: str, day: date) -> Rate | None:
         """Return what was put into `rates`, if it is not of a later day."""

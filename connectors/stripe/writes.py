@@ -7,7 +7,6 @@ that is made names its effect in its metadata. Only what the SDK knows as a para
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +18,7 @@ from connectors.stripe import operations, parameters, places
 from connectors.stripe.client import check_objects, read, read_list, write
 from connectors.stripe.errors import in_doubt, translate
 from connectors.stripe.operations import MARKER, Operation
+from connectors.stripe.requests import key_of
 from integrator.kernel import errors
 
 # By how much our clock and Stripe's may differ, and how long requests with one key may make their object.
@@ -90,7 +90,12 @@ def reached(client: stripe.StripeClient, params: Params) -> Answer:
     :raises Missing: if it does not, or is not there
     """
     wanted = _named(operations.ACTS, params, "act")
-    found, _ = read(client, places.object_path({"type": wanted.type, "id": params.get("id")}))
+    try:
+        found, _ = read(client, places.object_path({"type": wanted.type, "id": params.get("id")}))
+    except errors.Missing:
+        if wanted.gone:
+            return {"id": params.get("id"), "object": wanted.type, "deleted": True}
+        raise
     # One by one, since what Stripe has there may be an object, which no set can be asked for.
     if wanted.done is None or all(found.get(wanted.done[0]) != value for value in wanted.done[1]):
         raise errors.Missing("The object does not say that it was done.")
@@ -136,7 +141,7 @@ def _key(params: Params) -> str:
     key = str(params.get("key") or "")
     if not key:
         raise errors.Refused("A write needs a key by which Stripe does it once.", field="key")
-    return f"integrator-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return key_of(key)
 
 
 def _marker_of(found: Mapping[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 LONGEST = 500  # characters of a text that is kept as it is; of a longer one what tells it from others
 _LEAST_MOMENT = 19  # characters: 2026-11-24T12:00:00
+_LEAST_PHONE = 5  # digits
 _MARK = "sha256"
 
 
@@ -22,6 +23,40 @@ def same(one: Any, other: Any) -> bool:
     only in space around them, which Salesforce cuts off.
     """
     return bool(_plain(one) == _plain(other))
+
+
+def alike(wanted: Any, stored: Any) -> bool:
+    """
+    Tell whether `stored` may be what a system made of `wanted`, though it is not the same.
+
+    Salesforce rounds numbers to the places of their field, leaves fractions of seconds out, writes addresses
+    of e-mail in small letters and keeps line breaks its own way; orgs give phone numbers another form:
+    https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/field_types.htm
+    """
+    one, other = _plain(wanted), _plain(stored)
+    if one == other:
+        return True
+    if isinstance(one, str) and isinstance(other, str):
+        return any(form(one) == form(other) is not None for form in (_in_one_line, _as_address, _as_phone))
+    if not (isinstance(one, tuple) and isinstance(other, tuple)) or one[0] != other[0]:
+        return False
+    if one[0] == "number":
+        places = max(-int(other[1].as_tuple().exponent), 0)
+        return bool(round(one[1], places) == other[1] or abs(one[1] - other[1]) * 2 == Decimal(10) ** -places)
+    return one[0] == "moment" and bool(one[1].replace(microsecond=0) == other[1].replace(microsecond=0))
+
+
+def _in_one_line(text: str) -> str | None:
+    return " ".join(text.split())
+
+
+def _as_address(text: str) -> str | None:
+    return text.casefold() if "@" in text else None
+
+
+def _as_phone(text: str) -> str | None:
+    digits = "".join(one for one in text if one.isdigit())
+    return digits if len(digits) >= _LEAST_PHONE and not any(one.isalpha() for one in text) else None
 
 
 def is_empty(value: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from flows.agreeing.agreement import Agreement
+from flows.agreeing.own import Past
 from flows.engine.correlation import KeptWait
 from flows.engine.ways import Way
 
@@ -143,6 +144,7 @@ class Item:
     effect_ends: list[EffectEnd] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     waits: list[KeptWait] = field(default_factory=list)  # for events, and how they stand
+    own_writes: dict[str, Past] = field(default_factory=dict)  # by target: what our own writes have caused
     agreements: list[Agreement] = field(default_factory=list)  # what the sides of a link agree on by now
     inner: list[dict[str, Any]] = field(default_factory=list)  # the trace of what stands inside of a step
     asks: str = ""  # the key of the step that asks a person

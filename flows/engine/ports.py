@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from flows.agreeing.agreement import Agreement, Between
+from flows.agreeing.own import Past
 from flows.engine.correlation import Awaited
 from flows.engine.item import Item, Source, Write
 from flows.engine.pacing import Calm, Member, Pace, Standing
@@ -217,6 +218,10 @@ class Ports(Protocol):
 
     def moved(self, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
         """Return of `keys`, external ids or ids of records, what became of those whose record is gone."""
+        ...
+
+    def own_writes(self, targets: Sequence[str]) -> dict[str, Past]:
+        """Return what the flow wrote to each target because of our own writes, as far as it did."""
         ...
 
     def rate(self, base: str, quote: str, day: date) -> Rate | None:

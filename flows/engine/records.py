@@ -33,6 +33,9 @@ PLATFORM_EVENT = "__e"  # how the names of events end, which are told and not ke
 GONE = "The record is not there any more, or the integration user may not see it"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
+_PATH = re.compile(
+    r"[A-Za-z][A-Za-z0-9_]{0,79}(?:\.[A-Za-z][A-Za-z0-9_]{0,79})?"
+)  # or an external id behind a look-up
 
 Call = Callable[[str, str, Sequence[Params]], list[Result]]
 
@@ -77,13 +80,14 @@ def _written(document: FlowDocument, kinds: Mapping[str, Kind]) -> set[str]:
     if not isinstance(document.trigger, ChangeTrigger):
         return set()
     steps = [step for step, _ in walk(document.steps)]
-    by_id = [step.settings for step in steps if "id" in step.settings and not step.settings.get("two_way")]
-    saved = {settings.get("record") for settings in by_id}
+    ways = {"id", "external_id"}  # by which a step finds what it saves
+    one_way = [step.settings for step in steps if not step.settings.get("two_way")]
+    saved = {settings.get("record") for settings in one_way if ways & settings.keys()}
     maps = [
         kinds[step.kind].settings_model.model_validate(step.settings) for step in steps if step.id in saved
     ]
     own = [one for one in maps if isinstance(one, MappingSettings) and one.target == document.trigger.object]
-    return {line.field for one in own for line in one.lines if _NAME.fullmatch(line.field)} - {"Id"}
+    return {line.field for one in own for line in one.lines if _PATH.fullmatch(line.field)} - {"Id"}
 
 
 def _in_texts(model: BaseModel) -> Iterator[str]:

@@ -56,6 +56,18 @@ class Agreeing(Protocol):
         ...
 
 
+class Resting(Protocol):
+    """What lets writes come to rest that our own have caused; see `flows.steps.resting`."""
+
+    def check(self, jobs: Sequence[Job]) -> tuple[list[Job], dict[int, Answer]]:
+        """Return the jobs that are to be sent, and the answers of those that are not, or not yet."""
+        ...
+
+    def wrote(self, job: Job) -> None:
+        """Remember a write that was made."""
+        ...
+
+
 class Saving(ABC):
     """One batch on its way to a system. A subclass knows how its records are found and sent."""
 
@@ -67,9 +79,11 @@ class Saving(ABC):
         *,
         slot: str = "salesforce",
         agreeing: Agreeing | None = None,
+        resting: Resting | None = None,
     ) -> None:
         self._step_id = step_id
         self._agreeing = agreeing
+        self._resting = resting
         self._slot = slot
         self._object = object_
         self._ports = ports
@@ -152,8 +166,14 @@ class Saving(ABC):
         if self._agreeing is not None:
             answers.update(self._reconciled(to_send, self._agreeing))
         elif to_send:
-            for job, result in zip(to_send, self._send(to_send), strict=True):
-                answers[job.place] = self._answer(job, result)
+            answers.update(self._rested(to_send))
+        return answers
+
+    def _rested(self, jobs: Sequence[Job]) -> dict[int, Answer]:
+        """Save the records of `jobs`, but for what our own writes have caused and that is to rest."""
+        to_send, answers = self._resting.check(jobs) if self._resting is not None else (jobs, {})
+        for job, result in zip(to_send, self._send(to_send) if to_send else (), strict=True):
+            answers[job.place] = self._answer(job, result)
         return answers
 
     def _reconciled(self, jobs: Sequence[Job], agreeing: Agreeing) -> dict[int, Answer]:
@@ -187,6 +207,8 @@ class Saving(ABC):
         if self._agreeing is not None:
             write = msgspec.structs.replace(write, values=self._agreeing.agreed(job))
         self._ports.remember(job.item, write)
+        if self._resting is not None and not result.get("unchanged"):
+            self._resting.wrote(job)
         job.item.touched.add(write.record_id)
         self._saved[job.key] = write.record_id
         source = write.source

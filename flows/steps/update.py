@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.agreeing.sameness import same
-from flows.engine.item import LATE, Item
+from flows.engine.item import Item
 from flows.engine.kind import Answer, Earlier, Nature, Step
-from flows.engine.outcome import Done, Failure, GiveUp
+from flows.engine.outcome import Failure, GiveUp
 from flows.engine.ports import Ports, Result
 from flows.mapping.failure import quoted
 from flows.mapping.reading import Paths, Read, first_of
@@ -19,11 +18,12 @@ from flows.steps.base import SalesforceObject, StepKind
 from flows.steps.by_id import SavingById, WithoutOne
 from flows.steps.ids import record_id_in
 from flows.steps.reconciling import Reconciling
+from flows.steps.resting import Resting
 from flows.steps.saving import Agreeing, Job, check_record, mapped_fields, mapping_of, request
 from flows.steps.sides import InSalesforce
+from flows.steps.there import stands, unchanged
 from flows.steps.two_way import RecordTwoWay, lines_of_record, two_way_field, unwritten
 
-UNCHANGED = "Nothing was sent: the record that started the run has these values already"
 _LARGEST_RANK = 2**63 - 1  # what the database holds
 
 
@@ -81,11 +81,15 @@ class Update(StepKind):
         lines = lines_of_record(settings.object, mapping_of(settings.record, earlier), key="Id")
 
         def step(batch: Sequence[Item], ports: Ports) -> list[Answer]:
-            agreeing = None
+            agreeing, resting = None, None
+            side = InSalesforce(settings.object, lines, ports)
             if settings.two_way is not None:
-                side = InSalesforce(settings.object, lines, ports)
                 agreeing = Reconciling(step_id, settings.two_way, side, ports)
-            updating = _Updating(step_id, settings, ports, read_id=read_id, rank=rank, agreeing=agreeing)
+            else:
+                resting = Resting(step_id, side, ports)
+            updating = _Updating(
+                step_id, settings, ports, read_id=read_id, rank=rank, agreeing=agreeing, resting=resting
+            )
             return updating.change(batch)
 
         return step
@@ -112,10 +116,16 @@ class _Updating(SavingById):
         read_id: Read,
         rank: Read | None,
         agreeing: Agreeing | None,
+        resting: Resting | None,
     ) -> None:
-        slot, without_one = settings.slot, settings.missing
         super().__init__(
-            step_id, settings.object, ports, slot=slot, without_one=without_one, agreeing=agreeing
+            step_id,
+            settings.object,
+            ports,
+            slot=settings.slot,
+            without_one=settings.missing,
+            agreeing=agreeing,
+            resting=resting,
         )
         self._settings = settings
         self._read_id = read_id
@@ -135,41 +145,11 @@ class _Updating(SavingById):
         return Job(place, item, record, record_id, rank)
 
     def _send(self, jobs: Sequence[Job]) -> Sequence[Result | Answer]:
-        stands = {job.place for job in jobs if self._agreeing is None and self._stands(job)}
-        to_send = [job for job in jobs if job.place not in stands]
+        there = {job.place for job in jobs if self._agreeing is None and self._is_there(job)}
+        to_send = [job for job in jobs if job.place not in there]
         requests = [{"id": job.key, **request(self._object, job, without="Id")} for job in to_send]
         results = iter(self._ports.call_many(self._slot, "update", requests) if requests else ())
-        return [_unchanged(job) if job.place in stands else next(results) for job in jobs]
+        return [unchanged(job) if job.place in there else next(results) for job in jobs]
 
-    def _stands(self, job: Job) -> bool:
-        """
-        Tell whether the very record that started the run has the values already, as it was read.
-
-        Salesforce tells of an update although nothing differs, which would start the flow again for ever.
-        """
-        item, applied = job.item, self._newest[job.key]
-        if item.source.id != job.key or not item.source.fetched or job.rank is not None:
-            return False
-        if item.unsettled or LATE in item.memory or job.key in item.touched:
-            return False
-        if applied is not None and item.source.not_before <= applied.not_after:
-            return False  # it was read before the flow's last write
-        return _has(_as_read(item, self._object), job.record)
-
-
-def _as_read(item: Item, object_: str) -> Mapping[str, Any]:
-    """Return the record of `object_` that started the run, by the names of its fields in small letters."""
-    roots = (root for name, root in item.context.items() if name.lower() == object_.lower())
-    record = next(roots, None)
-    return {name.lower(): value for name, value in record.items()} if isinstance(record, Mapping) else {}
-
-
-def _has(record: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    """Tell whether every one of `values` was read, and is the same."""
-    names = {name: name.lower() for name in values if name != "Id"}
-    return all(low in record and same(record[low], values[name]) for name, low in names.items())
-
-
-def _unchanged(job: Job) -> Done:
-    output = {"id": job.key, "unchanged": True}
-    return Done(output, effect="unchanged", seen=job.record, notes=[UNCHANGED])
+    def _is_there(self, job: Job) -> bool:
+        return stands(job, self._object, "Id", self._newest[job.key])

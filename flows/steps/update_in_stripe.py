@@ -23,6 +23,7 @@ from flows.steps.differing import differing
 from flows.steps.ids import id_in
 from flows.steps.parameters import Given, Made, Name, Repeat, compile_parameters, faults
 from flows.steps.reconciling import Reconciling
+from flows.steps.resting import Resting
 from flows.steps.saving import Agreeing, Job
 from flows.steps.sides import InStripe
 from flows.steps.two_way import ObjectTwoWay, lines_of_parameters, two_way_field, unwritten
@@ -122,12 +123,15 @@ class UpdateInStripe(StepKind):
         )
 
         def step(batch: Sequence[Item], ports: Ports) -> list[Answer]:
-            agreeing = None
+            agreeing, resting = None, None
+            side = InStripe(settings.object, lines, ports)
             if settings.two_way is not None:
-                agreeing = Reconciling(
-                    step_id, settings.two_way, InStripe(settings.object, lines, ports), ports
-                )
-            updating = _Updating(step_id, settings, ports, read_id=read_id, made=made, agreeing=agreeing)
+                agreeing = Reconciling(step_id, settings.two_way, side, ports)
+            else:
+                resting = Resting(step_id, side, ports)
+            updating = _Updating(
+                step_id, settings, ports, read_id=read_id, made=made, agreeing=agreeing, resting=resting
+            )
             return updating.change(batch)
 
         return step
@@ -163,10 +167,16 @@ class _Updating(SavingById):
         read_id: Read,
         made: Made,
         agreeing: Agreeing | None,
+        resting: Resting | None,
     ) -> None:
-        slot, without_one = settings.slot, settings.missing
         super().__init__(
-            step_id, settings.object, ports, slot=slot, without_one=without_one, agreeing=agreeing
+            step_id,
+            settings.object,
+            ports,
+            slot=settings.slot,
+            without_one=settings.missing,
+            agreeing=agreeing,
+            resting=resting,
         )
         self._read_id = read_id
         self._made = made

@@ -20,8 +20,10 @@ from flows.steps.following import Following
 from flows.steps.ids import LONGEST
 from flows.steps.parents import Orphan, Parent, Parents
 from flows.steps.reconciling import Reconciling
+from flows.steps.resting import Resting
 from flows.steps.saving import Agreeing, Job, Saving, check_record, mapped_fields, mapping_of, request
 from flows.steps.sides import InSalesforce
+from flows.steps.there import stands, unchanged
 from flows.steps.two_way import RecordTwoWay, lines_of_record, two_way_field, unwritten
 from integrator.kernel.errors import IntegrationError
 
@@ -103,11 +105,13 @@ class Upsert(StepKind):
         lines = lines_of_record(settings.object, mapping_of(settings.record, earlier), key=key)
 
         def step(batch: Sequence[Item], ports: Ports) -> list[Answer]:
-            agreeing = None
+            agreeing, resting = None, None
             following = Following(step_id, settings.object, key, ports)
+            side = InSalesforce(settings.object, lines, ports, key, following.survivors)
             if settings.two_way is not None:
-                side = InSalesforce(settings.object, lines, ports, key, following.survivors)
                 agreeing = Reconciling(step_id, settings.two_way, side, ports)
+            else:
+                resting = Resting(step_id, side, ports)
             upserting = _Upserting(
                 step_id,
                 settings,
@@ -116,6 +120,7 @@ class Upsert(StepKind):
                 parents=parents,
                 following=following,
                 agreeing=agreeing,
+                resting=resting,
             )
             return upserting.upsert(batch)
 
@@ -153,8 +158,9 @@ class _Upserting(Saving):
         parents: Parents,
         following: Following,
         agreeing: Agreeing | None,
+        resting: Resting | None,
     ) -> None:
-        super().__init__(step_id, settings.object, ports, agreeing=agreeing)
+        super().__init__(step_id, settings.object, ports, agreeing=agreeing, resting=resting)
         self._settings = settings
         self._worth = worth
         self._parents = parents
@@ -180,6 +186,19 @@ class _Upserting(Saving):
         return job.key == job.item.root_id and job.key not in self._following.survivors
 
     def _send(self, jobs: Sequence[Job]) -> Sequence[Result | Answer]:
+        key = self._settings.external_id
+        there = {
+            job.place
+            for job in jobs
+            if self._agreeing is None and stands(job, self._object, key, self._newest[job.key])
+        }
+        results = iter(self._send_all([job for job in jobs if job.place not in there]))
+        return [
+            unchanged(job, created=False, external_id=job.key) if job.place in there else next(results)
+            for job in jobs
+        ]
+
+    def _send_all(self, jobs: Sequence[Job]) -> Sequence[Result | Answer]:
         results: list[Result | Answer] = [*self._call_many(jobs)]
         orphans = [
             Orphan(place, job.item, result)

@@ -17,6 +17,7 @@ from connectors.salesforce.ids import as_18
 from connectors.stripe.roots import Root, reading_of, roots_from
 from flows import agreements, moves
 from flows.agreeing.agreement import Agreement, Between
+from flows.agreeing.own import Past
 from flows.awaiting import newest_for
 from flows.engine import records
 from flows.engine.item import Item, Write
@@ -263,6 +264,10 @@ class TrialPorts:
             found = {} if self._pair_id is None else dict(rows.values_list(key, "record_id"))
         self.tape.keep(found, *asked)
         return dict(found)
+
+    def own_writes(self, targets: Sequence[str]) -> dict[str, Past]:
+        """Return nothing: a trial writes nothing that could cause anything."""
+        return {}
 
     def rate(self, base: str, quote: str, day: date) -> Rate | None:
         """Return the newest rate of `day` or before."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.stripe.roots import roots_from
 from flows.agreeing.agreement import Agreement, Between
+from flows.agreeing.own import Past
 from flows.engine import batch, once
 from flows.engine.item import EffectEnd, Event, Item, Source, Write
 from flows.engine.pacing import Calm, Member, Pace, Standing
@@ -158,6 +159,10 @@ class ModelPorts:
 
     def moved(self, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
         """Return nothing: in the model nobody merges records."""
+        return {}
+
+    def own_writes(self, targets: Sequence[str]) -> dict[str, Past]:
+        """Return nothing: the flows of the model start on events of Stripe that we have not caused."""
         return {}
 
     def rate(self, base: str, quote: str, day: date) -> Rate | None:

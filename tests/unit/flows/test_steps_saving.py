@@ -12,7 +12,7 @@ from flows.engine.outcome import Done, GiveUp, Pause, ReadAgain
 from flows.engine.ports import Applied
 from flows.mapping.spec import Mapping
 from flows.steps.saving import nested
-from flows.steps.update import UNCHANGED
+from flows.steps.there import UNCHANGED
 from integrator.kernel.errors import Missing, Refused, Transient, Uncertain
 from tests.fakes import NOON, FakePorts, a_reading
 from tests.unit.flows.taking import a_mapped, problems, take
