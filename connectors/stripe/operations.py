@@ -102,6 +102,10 @@ CREATIONS: Mapping[str, Creation] = {
             listed={"status": "all"},  # otherwise those that were canceled are left out
         ),
         _creation(
+            "subscription_items", "SubscriptionItemCreateParams", "subscription_item",
+            needs=(("price", "price_data"),), narrowed_by=("subscription",),
+        ),
+        _creation(
             "subscription_schedules", "SubscriptionScheduleCreateParams", "subscription_schedule",
             needs=((*_CUSTOMER, "from_subscription"),), narrowed_by=("customer",),
         ),
@@ -139,9 +143,14 @@ UPDATES: Mapping[str, Operation] = {
 
 @dataclass(frozen=True, slots=True)
 class Act(Operation):
-    """A write that does something with an object; `label` is what people call it."""
+    """
+    A write that does something with an object; `label` is what people call it.
+
+    Of one after which the object is `gone`, its absence tells that it was done.
+    """
 
     label: str = ""
+    gone: bool = False
 
 
 def _act(path: str, params: str, type: str, label: str, **more: Any) -> Act:
@@ -187,6 +196,10 @@ ACTS: Mapping[str, Act] = {
         _SUBSCRIPTION, _CHANGED, "subscription", "Collect for a subscription again",
         only=frozenset({"proration_behavior"}), fixed={"pause_collection": ""},
         done=_at("pause_collection", None),
+    ),
+    "subscription_item.remove": _act(
+        "subscription_items/{id}", "SubscriptionItemDeleteParams", "subscription_item",
+        "Take an item out of its subscription", method="delete", gone=True, done=_at("deleted", True),
     ),
     "subscription_schedule.cancel": _act(
         "subscription_schedules/{id}/cancel", "SubscriptionScheduleCancelParams", "subscription_schedule",

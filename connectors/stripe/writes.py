@@ -92,8 +92,8 @@ def reached(client: stripe.StripeClient, params: Params) -> Answer:
     wanted = _named(operations.ACTS, params, "act")
     try:
         found, _ = read(client, places.object_path({"type": wanted.type, "id": params.get("id")}))
-    except errors.Missing:
-        if wanted.gone:
+    except stripe.StripeError as error:
+        if wanted.gone and isinstance(translate(error, now=datetime.now(UTC)), errors.Missing):
             return {"id": params.get("id"), "object": wanted.type, "deleted": True}
         raise
     # One by one, since what Stripe has there may be an object, which no set can be asked for.

@@ -29,6 +29,7 @@ What = Literal[
     "subscription.resume",
     "subscription.pause_collection",
     "subscription.resume_collection",
+    "subscription_item.remove",
     "subscription_schedule.cancel",
     "subscription_schedule.release",
     "invoice.finalize",

@@ -25,6 +25,7 @@ Created = Literal[
     "product",
     "price",
     "subscription",
+    "subscription_item",
     "subscription_schedule",
     "invoiceitem",
     "invoice",

@@ -139,6 +139,9 @@ OBJECTS = (
         money("MRR__c"),
         CURRENCY,
         text("Latest_Invoice__c"),
+        choice(
+            "Requested_Change__c", "Cancel now", "Cancel at period end", "Do not cancel", "Pause", "Resume"
+        ),
     ),
     _own(
         "Subscription_Line__c",
@@ -151,6 +154,8 @@ OBJECTS = (
         choice("Interval__c", "day", "week", "month", "year"),
         moment("Period_Start__c"),
         moment("Period_End__c"),
+        number("Requested_Quantity__c", 18, 0),
+        text("Requested_Price_ID__c"),
     ),
     _own(
         "Stripe_Invoice__c",

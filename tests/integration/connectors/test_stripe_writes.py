@@ -235,6 +235,22 @@ def test_a_subscription_is_changed_paused_and_ended(billing, do, subscribed):
     assert (paused["status"], resumed["status"]) == ("paused", "active")
 
 
+def test_an_item_is_added_found_again_and_taken_out(do, billing, subscribed):
+    price = subscribed["items"]["data"][0]["price"]["id"]
+    params = {"subscription": subscribed["id"], "price": price, "metadata": {MARKER: "eff_1"}}
+    item = do("create", type="subscription_item", params=params)
+    wanted = {"type": "subscription_item", "params": params, "effect": "eff_1", "since": 0}
+    (found,) = call(billing, "find_marked", wanted)
+    removal = {"act": "subscription_item.remove", "id": item["id"]}
+    (still,) = call(billing, "reached", removal)
+    do("act", **removal, params={"proration_behavior": "create_prorations"})
+    (gone,) = call(billing, "reached", removal)
+
+    assert found["id"] == item["id"]
+    assert isinstance(still, errors.Missing)
+    assert (gone["id"], gone["deleted"]) == (item["id"], True)
+
+
 def test_an_invoice_is_made_of_items_finalised_sent_and_voided(do, subscribed):
     owner = {"customer": subscribed["customer"]}
     bill = {**owner, "collection_method": "send_invoice", "days_until_due": 14}

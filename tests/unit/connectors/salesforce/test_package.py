@@ -55,13 +55,14 @@ OBJECTS: dict[str, dict[str, str]] = {
         "Order__c": "Lookup(Order)", "Contract__c": "Lookup(Contract)", "Status__c": "Picklist",
         "Current_Period_Start__c": "DateTime", "Current_Period_End__c": "DateTime",
         "Cancel_At_Period_End__c": "Checkbox", "Canceled_At__c": "DateTime", "Trial_End__c": "DateTime",
-        "MRR__c": MONEY, "Latest_Invoice__c": "Text(255)",
+        "MRR__c": MONEY, "Latest_Invoice__c": "Text(255)", "Requested_Change__c": "Picklist",
     },
     "Subscription_Line__c": {
         **KEY, "Subscription_Contract__c": "MasterDetail(Subscription_Contract__c)",
         "Product__c": "Lookup(Product2)", "Price_ID__c": "Text(255)", "Quantity__c": "Number(18,0)",
         "Unit_Amount__c": MONEY, "Interval__c": "Picklist", "Period_Start__c": "DateTime",
-        "Period_End__c": "DateTime",
+        "Period_End__c": "DateTime", "Requested_Quantity__c": "Number(18,0)",
+        "Requested_Price_ID__c": "Text(255)",
     },
     "Stripe_Invoice__c": {
         **KEY, **CURRENCY, "Number__c": "Text(255)", "Status__c": "Picklist",
