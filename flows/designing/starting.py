@@ -47,6 +47,11 @@ class Start:
         return "salesforce" if self.kind in (RECORD_CHANGES, PLATFORM_EVENTS) else "stripe"
 
     @property
+    def look(self) -> str:
+        """Return as what a card of it is drawn."""
+        return "logic" if self.is_sub_flow else self.slot
+
+    @property
     def is_sub_flow(self) -> bool:
         """Tell whether other flows take its steps, and nothing else starts it."""
         return self.kind == OTHER_FLOWS

@@ -154,7 +154,7 @@ def _of_trigger(draft: Draft, problems: Sequence[Problem]) -> Panel:
     start = starting.of(document)
     text = "What starts the flow, and what the flow is called."
     body = Control("", "", "group", parts=[name, told, *settings])
-    return Panel(TRIGGER, "", start.label, text, "zap", start.slot, body)
+    return Panel(TRIGGER, "", start.label, text, "zap", start.look, body)
 
 
 def _controls(draft: Draft, step: tree.Step) -> list[Control]:

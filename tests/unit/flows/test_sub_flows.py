@@ -167,6 +167,46 @@ def test_a_sub_flow_that_ends_itself_ends_there_only() -> None:
     assert finished.item.context["steps"]["payer"] == {"name": None}
 
 
+def test_a_question_inside_is_asked_of_the_run_and_its_answer_is_found_again() -> None:
+    options = [{"exit": "yes", "label": "Yes"}, {"exit": "no", "label": "No"}]
+    question = {
+        "id": "ask",
+        "kind": "ask",
+        "settings": {"question": "Is it {input.who}?", "options": options},
+    }
+    asking = {**INNER, "steps": [question, *INNER["steps"]]}
+    compiled = plan.build(
+        definition.load(a_flow(a_call("payer", asking, who="charge.id")), kinds=KINDS), kinds=KINDS
+    )
+
+    def tried(**memory: Any) -> batch.Finished:
+        item = an_item(an_event())
+        item.memory |= memory
+        return batch.run(compiled, [item], FakePorts(now=NOON), Policy())[0]
+
+    asked = tried()
+    answered = tried(payer__ask={"answer": "yes"})
+
+    assert (asked.fate, asked.item.asks, asked.reason) == ("waiting", "payer__ask", "Is it ch_1?")
+    assert (answered.item.asks, answered.item.context["steps"]["payer"]) == ("", {"name": "ch_1"})
+
+
+def test_a_failure_inside_is_handled_by_the_step_that_took_it() -> None:
+    failing = copy.deepcopy(INNER)
+    failing["steps"][0]["settings"]["lines"][0] |= {"from": ["input.note"], "empty": "fail"}
+    call = a_call("payer", failing, who="charge.id")
+    call["exits"]["error"] = [{"id": "sorry", "kind": "alert", "settings": {"title": "Not {error.field}"}}]
+
+    finished = run(a_flow(call))
+
+    assert [one.title for one in finished.item.notes] == ["Not Name"]
+    assert [(one["step"], one["exit"]) for one in finished.trace[1:]] == [
+        ("payer", "error"),
+        ("payer__describe", None),
+        ("sorry", "next"),
+    ]
+
+
 def test_what_stands_inside_is_changed_in_the_sub_flow() -> None:
     document = a_flow(a_call("payer", who="charge.id"))
     workshop = Workshop(KINDS, set(tree.ids(document["steps"])))
