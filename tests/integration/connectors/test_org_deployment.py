@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.test import Client
+from django.utils import timezone
 
 from connectors import connections, org_deployment
 from connectors.models import Connection
 from connectors.org_deployment import OtherOrg, Progress
 from connectors.salesforce.package.rights import SET
 from connectors.salesforce.package.wanted import Wanted
+from flows import publishing
 from integrator.accounts.models import AuditEntry
 from integrator.kernel import errors
 from integrator.kernel.refusals import Unacceptable
-from tests.builders import NOON
+from tests.builders import NOON, a_pair, a_person
 from tests.integration.connectors.rig import USERNAME, Sandbox
 
 ADA = "ada@acme.test"
@@ -228,3 +234,51 @@ def test_a_lent_session_that_is_over_says_nothing_about_the_connection(
     assert bare_crm.state == Connection.State.ACTIVE
     assert org.logins() == logins
     assert session not in caplog.text
+
+
+def test_a_lent_session_that_is_used_by_page_and_rest_is_kept_and_shown_nowhere(
+    bare_crm: Connection, org: Sandbox, session: str, client: Client, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.DEBUG)
+    pair = a_pair(bare_crm.environment, salesforce=bare_crm)
+    flow = publishing.install_recipe(
+        slug="payments", integration=pair.integration, actor=ADA, now=timezone.now()
+    ).flow
+    client.force_login(a_person(ADA, "admin", bare_crm.environment.workspace))
+    place = f"{bare_crm.environment.workspace.slug}/{bare_crm.environment.slug}"
+    told: list[str] = []
+
+    def page(act: str, lent: str = session, **more: str) -> str:
+        form = {"flow": flow.public_id, "access_token": lent, **more}
+        told.append(
+            client.post(f"/w/{place}/connections/{bare_crm.public_id}/org/{act}/", form).content.decode()
+        )
+        found = re.search(r'name="ticket" value="([^"]+)"', told[-1])
+        return found[1] if found else ""
+
+    def rest(act: str, **more: str) -> int:
+        body = json.dumps({"flows": [flow.public_id], "access_token": session, **more})
+        answer = client.post(
+            f"/api/v1/connections/{bare_crm.public_id}/org/{act}/", body, content_type="application/json"
+        )
+        told.append(answer.content.decode())
+        return int(answer.status_code)
+
+    def until(said: str, ticket: str) -> str:
+        for _ in range(20):
+            if said in told[-1]:
+                return ticket
+            ticket = page("look", ticket=ticket)
+        raise AssertionError(told[-1])
+
+    ticket = until("Deploy to", page("check"))
+    until("The org has what the flows need", page("deploy", ticket=ticket))
+    statuses = [rest("look", ticket="none"), rest("check"), rest("deploy", ticket=session)]
+    org.delete("sessions")
+    statuses.append(rest("check"))
+    page("check", lent=f"{session} pasted twice {session}")
+
+    rows = [row for model in apps.get_models() for row in model._default_manager.values()]
+    assert statuses == [400, 200, 400, 400]
+    assert not [text for text in (*told, caplog.text, str(rows)) if session in text]
+    assert AuditEntry.objects.filter(action="org.deployed").count() == 1
