@@ -22,6 +22,7 @@ from flows.steps.ids import id_in
 from integrator.kernel import canonical
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+_ADDRESSES = re.compile(r"[^@\s<>,;:\"']+@[^@\s<>,;:\"']+")
 _LONGEST = 254  # of an address, as people have them
 _OPTIONS = (Option(APPROVED, "Approve"), Option(DECLINED, "Decline"))
 _CHANGED = "What was approved has changed since. "
@@ -176,11 +177,10 @@ class _Asking:
     ) -> AskHuman:
         settings = self._settings
         item.keep(self._step, "about", about)
-        read = (cause(item.context) for cause in self._causes)
         terms = Terms(
             role="" if settings.role == "nobody" else settings.role,
             people=settings.people,
-            causes=[one.strip() for one in read if isinstance(one, str) and one.strip()],
+            causes=[who for cause in self._causes for who in _people_in(cause(item.context))],
             comment=settings.comment,
             remind_at=now + timedelta(hours=settings.remind_hours) if settings.remind_hours else None,
             expires_at=now + timedelta(hours=settings.expires_hours) if settings.expires_hours else None,
@@ -195,6 +195,12 @@ class _Asking:
             return End("ignored", "Nobody approved it in time")
         comment = f": {said['comment']}" if said["comment"] else ""
         return End("ignored", f"Declined by {said['by'] or 'a person'}{comment}")
+
+
+def _people_in(value: Any) -> list[str]:
+    """Return whom a value names: addresses, whatever stands around them, or else what it says."""
+    texts = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+    return [who for text in texts for who in _ADDRESSES.findall(text) or [text.strip()] if who]
 
 
 def _plain(value: Any) -> Any:

@@ -41,6 +41,25 @@ def test_an_approval_is_asked_of_whom_it_concerns_and_until_when():
     assert Terms.of(asks.terms.as_data()).as_data() == asks.terms.as_data()
 
 
+@pytest.mark.parametrize(
+    ("owner", "causes"),
+    [
+        ("Eve E. <eve@acme.test>", ["eve@acme.test"]),
+        ("eve@acme.test; fay@acme.test", ["eve@acme.test", "fay@acme.test"]),
+        (["eve@acme.test", None, "fay@acme.test"], ["eve@acme.test", "fay@acme.test"]),
+        ("eve", ["eve"]),
+        (" ", []),
+        (7, []),
+    ],
+)
+def test_whoever_caused_it_is_known_whatever_stands_around_the_address(owner, causes):
+    item = a_mapped({}, metadata={"owner": owner})
+
+    (asks,) = take("approval", {**REFUND, "caused_by": "charge.metadata.owner"}, [item])
+
+    assert asks.terms.causes == causes
+
+
 def test_only_what_is_approved_goes_on():
     said = {"by": "otto@acme.test", "comment": "too much", "at": None}
 
