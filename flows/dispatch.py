@@ -15,7 +15,6 @@ from django.db.models import QuerySet
 
 from connectors.models import Connection
 from connectors.stripe.places import PLACES
-from connectors.stripe.roots import root_of
 from flows import awaiting, bulk, deadletters, leading, moves, payloads, subjects, versions
 from flows.bus_events import BusEvent
 from flows.engine.outcome import Failure
@@ -76,7 +75,8 @@ class Verdict:
         """Yield the runs to open: for each flow and record, with the key of its lane."""
         for route in self.routes:
             for record in self.record_ids:
-                yield route, record, self.lanes.get((route.pair_id, record), self.lane)
+                place = (route.pair_id, record)
+                yield route, record, self.lanes.get(place, self.lane) if record or route.keeps else self.lane
 
 
 def dispatch(*, now: datetime, limit: int = BATCH) -> int:
@@ -129,6 +129,9 @@ def _judge_all(events: Sequence[Waiting]) -> list[Verdict]:
         lanes = leading.lanes_of(records)
         for verdict in verdicts:
             verdict.lanes = lanes
+    told = [leading.Told(verdict.routes, verdict.payload or {}, verdict.lane) for verdict in verdicts]
+    for place, own in leading.lanes_before_links(told).items():
+        verdicts[place].lanes = own
     return verdicts
 
 
@@ -183,7 +186,8 @@ def _lead(event: Waiting, door: Door, payload: dict[str, Any]) -> Verdict:
     return Verdict(
         event,
         Fate.QUEUED,
-        lane=(_lane_before(event, enabled) if thin else "") or _lane_of(event, found),
+        lane=(_lane_before(event, enabled) if thin else "")
+        or leading.lane_of_object(found, event.external_id),
         routes=enabled,
         amount=amount,
         currency=currency,
@@ -230,15 +234,6 @@ def _routes(event: Waiting, door: Door, payload: dict[str, Any], *, thin: bool) 
         named = str(payload["related_object"]["type"])
         return door.routes.get(kind) or door.routes.get(subjects.change_of(named), [])
     return door.routes.get(event.type, [])
-
-
-def _lane_of(event: Waiting, found: Mapping[str, Any]) -> str:
-    """Return the key of the event's lane; an object without an id, such as a balance, stands alone."""
-    try:
-        root = root_of(found).id
-    except ValueError:
-        root = event.external_id
-    return f"stripe:{root}"[:300]
 
 
 def _lane_before(event: Waiting, routes: Sequence[Route]) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Q
 
 from connectors.salesforce.ids import as_18
+from connectors.stripe.roots import root_of
 from flows import bulk
 from flows.bus_events import BusEvent
 from flows.models import Lane, Link, Run
+from flows.payloads import object_of
 from flows.routes import Door, Route
 
 SWITCHED_OFF = "the flow is switched off"
@@ -26,6 +31,15 @@ class Led:
     routes: Sequence[Route] = ()
     record_ids: Sequence[str] = field(default=("",))
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event of Stripe on its way: the flows that it starts, its body, and the lane of its object."""
+
+    routes: Sequence[Route]
+    payload: Mapping[str, Any]
+    lane: str
 
 
 def lead(event: BusEvent, door: Door, *, sweep: bool) -> Led:
@@ -48,6 +62,61 @@ def lead(event: BusEvent, door: Door, *, sweep: bool) -> Led:
         return Led(reason=SWITCHED_OFF)
     touched = [route for route in enabled if is_unclear or event.touches(route.fields)]
     return Led(touched, tuple(dict.fromkeys(event.record_ids)) or ("",), "" if touched else UNTOUCHED)
+
+
+def lane_of_object(found: Mapping[str, Any], event: str) -> str:
+    """
+    Return the key of the lane of an event about an object of Stripe, whose own id is `event`.
+
+    An object without an id, such as a balance, stands alone.
+    """
+    try:
+        root = root_of(found).id
+    except ValueError:
+        root = event
+    return f"stripe:{root}"[:300]
+
+
+def lanes_before_links(told: Sequence[Told]) -> dict[int, dict[Place, str]]:
+    """
+    Return in which lanes events of Stripe are handled whose objects name a record that nothing links yet.
+
+    Only where flows keep both in agreement: there the events of both sides go one after the other from the
+    first one on. The payments of an account, which name it as well, need not wait for each other.
+    """
+    named: dict[tuple[int, int], tuple[str, str]] = {}  # record and object, by place and pair
+    for place, one in enumerate(told):
+        if not any(route.keeps for route in one.routes):
+            continue
+        found = object_of(one.payload)
+        for route in one.routes:
+            record = _named(found, route.keeps) if route.keeps else ""
+            if record and one.lane == f"stripe:{found.get('id')}":
+                named[place, route.pair_id] = (record, str(found["id"]))
+    if not named:
+        return {}
+    pairs = {pair for _, pair in named}
+    records, objects = ({both[side] for both in named.values()} for side in (0, 1))
+    links = Link.objects.filter(
+        Q(record_id__in=sorted(records)) | Q(stripe_id__in=sorted(objects)), pair__in=pairs
+    )
+    known = {(pair, id) for pair, *ids in links.values_list("pair", "record_id", "stripe_id") for id in ids}
+    found_lanes: dict[int, dict[Place, str]] = defaultdict(dict)
+    for (place, pair), (record, object_id) in named.items():
+        if not known & {(pair, record), (pair, object_id)}:
+            found_lanes[place][pair, ""] = lane_of(record)
+    return found_lanes
+
+
+def _named(found: Mapping[str, Any], object_: str) -> str:
+    """Return the record of `object_` that an object of Stripe names in its metadata, if it does."""
+    metadata = found.get("metadata")
+    name = f"salesforce_{object_.lower().removesuffix('__c')}_id"
+    given = metadata.get(name) if isinstance(metadata, Mapping) else None
+    try:
+        return as_18(given) if isinstance(given, str) else ""
+    except ValueError:
+        return ""
 
 
 def lane_of(root_id: str) -> str:

@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from connectors.models import Connection
 from flows import signals, subjects
 from flows.engine.trigger import ChangeTrigger, StripeTrigger, Trigger, read_trigger
-from flows.models import Deployment
+from flows.models import Deployment, FlowVersion
 
 FRESH_FOR = 1.0  # seconds
 # What workers tell of each batch changes no route, and is told far more often than what does.
@@ -33,6 +34,7 @@ class Route:
     enabled: bool
     fields: frozenset[str] = frozenset()  # of which an update has to change one, in lower case
     types: tuple[str, ...] = ()  # of the events that start it
+    keeps: str = ""  # the object whose records it keeps in agreement with what starts it in Stripe
 
 
 @dataclass(slots=True)
@@ -77,18 +79,43 @@ def _load() -> dict[int, Door]:
     doors = {row[0]: Door(*row) for row in Connection.objects.values_list(*columns)}
     live = Deployment.objects.filter(ended_at__isnull=True).order_by("id")
     rows = live.values_list(
-        "pair__stripe", "pair__salesforce", "flow", "version", "pair", "enabled", "version__document__trigger"
+        "pair__stripe",
+        "pair__salesforce",
+        "flow",
+        "version",
+        "pair",
+        "enabled",
+        "version__document__trigger",
+        "version__content_hash",
     )
-    for stripe, salesforce, flow, version, pair, enabled, raw in rows:
+    for stripe, salesforce, flow, version, pair, enabled, raw, content_hash in rows:
         trigger = read_trigger(raw)
         fields = frozenset(map(str.lower, trigger.fields)) if isinstance(trigger, ChangeTrigger) else ()
-        route = Route(flow, version, pair, enabled, frozenset(fields), tuple(trigger.types))
+        keeps = _kept_by(version, content_hash) if isinstance(trigger, StripeTrigger) else ""
+        route = Route(flow, version, pair, enabled, frozenset(fields), tuple(trigger.types), keeps)
         door = doors[stripe if trigger.slot == "stripe" else salesforce]
         for kind in trigger.types:
             door.routes.setdefault(kind, []).append(route)
         for subject in _abouts(trigger):
             door.by_object.setdefault(subject, []).append(route)
     return doors
+
+
+@lru_cache(maxsize=2_000)
+def _kept_by(version_id: int, _content_hash: str) -> str:
+    """Return the object whose records a version keeps in agreement; it is immutable, and read once."""
+    document = FlowVersion.objects.values_list("document", flat=True).get(id=version_id)
+    return _kept_in(document.get("steps"))
+
+
+def _kept_in(steps: Any) -> str:
+    for step in steps or ():
+        settings = step.get("settings") or {}
+        if settings.get("two_way") is not None:
+            return str(settings.get("object") or "")
+        if inside := next(filter(None, map(_kept_in, (step.get("exits") or {}).values())), ""):
+            return inside
+    return ""
 
 
 def _abouts(trigger: Trigger) -> set[str]:

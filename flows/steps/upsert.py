@@ -183,7 +183,9 @@ class _Upserting(Saving):
         return [answers[place] for place in range(len(batch))]
 
     def _owns(self, job: Job) -> bool:
-        return job.key == job.item.root_id and job.key not in self._following.survivors
+        # Where both sides may change the record, the run may stand in the lane of the record itself.
+        is_own = job.key == job.item.root_id and self._agreeing is None
+        return is_own and job.key not in self._following.survivors
 
     def _send(self, jobs: Sequence[Job]) -> Sequence[Result | Answer]:
         key = self._settings.external_id

@@ -11,7 +11,7 @@ from flows import confirmation, leading
 from flows.bus_events import BusEvent
 from flows.dispatch import dispatch
 from flows.models import AppliedVersion, Deployment, Event, Fate, Lane, LateTarget, Link, Pair, Run
-from flows.routes import Door, Route
+from flows.routes import ROUTES, Door, Route
 from integrator import vault
 from tests.builders import NOON
 from tests.integration.flows.given import a_live_flow, a_worker, an_event
@@ -195,3 +195,31 @@ def test_a_record_that_was_missed_starts_what_its_change_would_have_started(kind
 
     assert bool(led.routes) is starts
     assert bool(led.reason) is not starts
+
+
+def test_both_sides_share_a_lane_before_a_link_exists_where_flows_keep_them_in_agreement(pair: Pair) -> None:
+    two_way = a_live_flow(pair, slug="customers").version
+    step = {"id": "save", "kind": "salesforce.upsert", "settings": {"object": "Account", "two_way": {}}}
+    two_way.document |= {
+        "trigger": {"kind": "stripe.event", "types": ["customer.updated"]}, "steps": [step]
+    }  # fmt: skip
+    two_way.content_hash = "of both sides"
+    two_way.save()
+    a_change_flow(pair)
+    a_link(pair, SECOND, "cus_linked")
+    ROUTES.forget()
+
+    def lane_of(id: str, record: str) -> str:
+        found = {"id": id, "object": "customer", "metadata": {"salesforce_account_id": record[:15]}}
+        event = an_event(pair.stripe, found, type="customer.updated")
+        outcome(event)
+        return str(Run.objects.get(event=event).lane.key)
+
+    assert lane_of("cus_1", FIRST) == f"salesforce:{FIRST}"
+    assert lane_of("cus_linked", FIRST) == "stripe:cus_linked"
+    assert lane_of("cus_2", SECOND) == "stripe:cus_2"
+    assert lane_of("cus_3", "acme") == "stripe:cus_3"
+    outcome(a_change(pair, FIRST))
+    assert set(Run.objects.filter(lane__key=f"salesforce:{FIRST}").values_list("subject", flat=True)) == {
+        "", FIRST,
+    }  # fmt: skip
