@@ -82,13 +82,15 @@ class Shares:
         return bool(self._held)
 
     def _ask(self, connection_id: int, used_at: float) -> None:
-        asked_at = self._clock()
+        asked_at, known = self._clock(), self._held.get(connection_id)
+        using = known.part if known is not None and known.ends > asked_at else 0.0
         try:
-            part = RateShare.objects.lease(connection_id=connection_id, holder=self._holder, term=TERM)
+            part = RateShare.objects.lease(
+                connection_id=connection_id, holder=self._holder, term=TERM, using=using
+            )
         except (DatabaseError, InterfaceError, Connection.DoesNotExist) as failure:
             log.warning("rate_share.not_asked", connection=connection_id, error=type(failure).__name__)
             return
-        known = self._held.get(connection_id)
         used_at = max(used_at, known.used_at) if known else used_at
         self._held[connection_id] = _Held(part, asked_at + TERM.total_seconds(), used_at)
 

@@ -15,13 +15,14 @@ class RateShareQuerySet(models.QuerySet["RateShare"]):
 
     # Mutators. Terms are judged by the database's clock, since hosts' clocks may differ.
 
-    def lease(self, *, connection_id: int, holder: str, term: timedelta) -> float:
+    def lease(self, *, connection_id: int, holder: str, term: timedelta, using: float = 0.0) -> float:
         """
         Let `holder` use a part of a connection's rate for so long, and return it: at most what is free.
 
-        Who is alone has the whole. Of several each comes to have the same: whoever had more gives it up the
-        next time it asks, and so whoever asks for the first time may have nothing yet. What all of them
-        hold is never more than the whole.
+        Who is alone has the whole. Of several each comes to have the same: whoever had more gives it up as
+        it asks again, and so whoever asks for the first time may have nothing yet. `using` is what `holder`
+        has used up to now: turns that it gave out by that are still to come, so that what it gives up is
+        free only once it asks again. What all of them hold is never more than the whole.
         """
         with transaction.atomic():
             Connection.objects.select_for_update().only("pk").get(pk=connection_id)  # one after the other
@@ -30,7 +31,9 @@ class RateShareQuerySet(models.QuerySet["RateShare"]):
             others = list(held.exclude(holder=holder).values_list("part", flat=True))
             part = max(0.0, min(1.0 / (len(others) + 1), 1.0 - sum(others)))
             self.update_or_create(
-                connection_id=connection_id, holder=holder, defaults={"part": part, "until": Now() + term}
+                connection_id=connection_id,
+                holder=holder,
+                defaults={"part": max(part, using), "until": Now() + term},
             )
         return part
 

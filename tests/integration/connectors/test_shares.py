@@ -19,8 +19,8 @@ TERM = timedelta(seconds=30)
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def lease(billing, holder: str) -> float:
-    return RateShare.objects.lease(connection_id=billing.pk, holder=holder, term=TERM)
+def lease(billing, holder: str, using: float = 0.0) -> float:
+    return RateShare.objects.lease(connection_id=billing.pk, holder=holder, term=TERM, using=using)
 
 
 def held() -> float:
@@ -40,7 +40,9 @@ class Clock:
 def test_who_is_alone_has_the_whole_and_gives_it_up_to_whoever_comes(billing):
     assert lease(billing, "one") == 1.0
     assert lease(billing, "two") == 0.0, "nothing is free yet"
-    assert lease(billing, "one") == 0.5
+    assert lease(billing, "one", using=1.0) == 0.5
+    assert lease(billing, "two") == 0.0, "turns by the whole are still to come"
+    assert lease(billing, "one", using=0.5) == 0.5
     assert lease(billing, "two") == 0.5
     RateShare.objects.give_back(holder="one", connection_id=billing.pk)
 
@@ -58,15 +60,20 @@ def test_what_a_process_had_that_is_gone_is_free_once_its_term_is_over(billing):
 def test_whoever_asks_in_whatever_order_never_more_than_the_whole_is_held(billing):
     dice = random.Random(5)
     names = ["a", "b", "c", "d"]
+    uses = dict.fromkeys(names, 0.0)
     for _ in range(60):
+        name = dice.choice(names)
         if dice.random() < 0.1:
-            RateShare.objects.give_back(holder=dice.choice(names), connection_id=billing.pk)
-        lease(billing, dice.choice(names))
+            RateShare.objects.give_back(holder=name, connection_id=billing.pk)
+            uses[name] = 0.0
+        else:
+            uses[name] = lease(billing, name, uses[name])
         assert held() <= 1.0 + 1e-9
-    for _ in range(2):
-        parts = [lease(billing, name) for name in names]
+    for _ in range(3):
+        for name in names:
+            uses[name] = lease(billing, name, uses[name])
 
-    assert parts == [0.25] * 4, "in the end each has the same"
+    assert list(uses.values()) == [0.25] * 4, "in the end each has the same"
 
 
 def test_a_part_is_asked_for_again_while_it_is_used_and_given_back_afterwards(billing):
