@@ -11,7 +11,8 @@ from typing import Any
 
 from django.db.models import Q
 
-from flows import bulk
+from connectors.stripe.requests import is_ours
+from flows import bulk, payloads
 from flows.agreeing.agreement import Agreement, Asked, Between, Written
 from flows.agreeing.sameness import LONGEST
 from flows.models import Event, Lane, Link, LinkChange, Pair, Review, Run
@@ -28,6 +29,7 @@ _NEW = (
 _HISTORY = ("link_id", "at", "how", "side", "values", "flow_id", "run", "who")
 SIDES = ("stripe", "salesforce")
 _FARTHEST = 30  # decimal places either way of a typed number: "1E+999999999" would be written out in digits
+_OPENED = 10  # events of one object, the newest, among which one is looked for that we have not caused
 _SLACK = 10  # lines of history above which the oldest are deleted
 
 
@@ -155,13 +157,29 @@ def _read_into(found: Agreement, base: Mapping[str, Any]) -> None:
 
 
 def last_told(pair_id: int, stripe_ids: Sequence[str]) -> dict[str, tuple[datetime, str]]:
-    """Return when Stripe last told of each object, and the id of the event that did."""
-    connection = Pair.objects.filter(pk=pair_id).values("stripe_id")[:1]
-    told = Event.objects.filter(
-        bulk.among("object_id", stripe_ids), connection=connection, happened_at__isnull=False
-    )
-    rows = told.order_by("happened_at", "id").values_list("object_id", "happened_at", "external_id")
-    return {object_id: (at, event) for object_id, at, event in rows if at is not None}
+    """
+    Return when Stripe last told of a change of each object that we did not make, and the id of the event.
+
+    A sweep finds that an object has changed, and not when.
+    """
+    connection = Pair.objects.get(pk=pair_id).stripe_id
+    of_these = Event.objects.filter(connection=connection, happened_at__isnull=False)
+    told = of_these.exclude(origin=Event.Origin.SWEEP).order_by("-happened_at", "-id")
+    found: dict[str, tuple[datetime, str]] = {}
+    for stripe_id in dict.fromkeys(stripe_ids):
+        rows = told.filter(object_id=stripe_id).values_list("happened_at", "external_id", "body")
+        for at, event, body in rows[:_OPENED]:
+            if at is not None and not _is_ours(body, connection):
+                found[stripe_id] = (at, event)
+                break
+    return found
+
+
+def _is_ours(body: bytes | memoryview, connection_id: int) -> bool:
+    try:
+        return is_ours(payloads.open_body(body, connection_id=connection_id))
+    except payloads.Unreadable:  # nobody knows any more
+        return False
 
 
 # Keeping
