@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from flows import effects
 from flows.forms import Found
-from flows.models import Effect, Flow, Review
+from flows.models import Effect, Flow, Review, Run
 from flows.views import filters as narrow
 from flows.views.answers import done
 from integrator.accounts.access import environment_of, require, scope_of
@@ -21,13 +21,17 @@ from integrator.accounts.models import Environment
 from integrator.web import Page, refuse
 
 State = Effect.State
+_OPEN = Q(state__in=[State.PLANNED, State.SENT])
+# A run that found the object by another way, such as by Stripe's own event, asks for the answer no more.
+_ENDED = Q(run__state=Run.State.DONE)
 TABS: tuple[narrow.Tab, ...] = (
     narrow.Tab("", "All", Q()),
     narrow.Tab("in_doubt", "In doubt", Q(state=State.IN_DOUBT), "warn"),
     narrow.Tab("skipped", "Left out", Q(state=State.SKIPPED), "warn"),
     narrow.Tab("done", "Done", Q(state=State.DONE)),
     narrow.Tab("refused", "Refused", Q(state=State.REFUSED), "err"),
-    narrow.Tab("under_way", "Under way", Q(state__in=[State.PLANNED, State.SENT])),
+    narrow.Tab("under_way", "Under way", _OPEN & ~_ENDED),
+    narrow.Tab("unanswered", "Never answered", _OPEN & _ENDED),
 )
 
 

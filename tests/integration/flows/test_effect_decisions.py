@@ -199,6 +199,20 @@ def test_the_page_lists_every_effect_and_finds_what_was_left_out(
     assert "pi_1" in reader.page("effects/", flow=skipped.flow.public_id)
 
 
+def test_what_is_never_answered_although_its_run_has_ended_is_listed(
+    reader: Reader, pair: Pair, worker: WorkerLease, systems: TwoSystems
+) -> None:
+    a_deployed_flow(pair, [*UPSERT, DUN])
+    effect = left_out(pair, worker, systems)
+    Effect.objects.update(state=Effect.State.SENT)
+
+    assert "pi_1" in reader.page("effects/", state="unanswered")
+    assert "No effect fits" in reader.page("effects/", state="under_way")
+    Run.objects.filter(id=effect.run_id).update(state=Run.State.RETRYING, finished_at=None)
+    assert "No effect fits" in reader.page("effects/", state="unanswered")
+    assert "pi_1" in reader.page("effects/", state="under_way")
+
+
 def test_the_button_does_it_and_a_second_press_is_told(
     reader: Reader, pair: Pair, worker: WorkerLease, systems: TwoSystems
 ) -> None:
