@@ -55,6 +55,24 @@ def test_the_calls_of_a_day_are_told_by_the_events_that_came(pair, published, re
     assert "calls of Salesforce a day" in after
 
 
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        pytest.param("payments", "From now on Stripe starts this flow", id="Stripe starts it"),
+        pytest.param("closed_won", "From now on Salesforce starts this flow", id="Salesforce starts it"),
+    ],
+)
+def test_before_it_is_deployed_one_reads_which_side_starts_it(pair, client, template, said):
+    owner = Reader(client, a_person("ada@acme.test", "admin"))
+    flow = a_flow(pair.integration)
+    publishing.publish(flow=flow, document=deepcopy(catalogue.load(template).raw), actor="ada", now=NOON)
+
+    page = owner.page(f"flows/{flow.public_id}/")
+
+    assert said in page
+    assert ("its topic is listened to" in page) == ("Salesforce starts" in said)
+
+
 def test_a_version_that_is_not_there_is_not_found(published, reader):
     assert (
         reader.client.get(f"/w/acme/dev/flows/{published.public_id}/problems/?version=9").status_code == 404
