@@ -91,7 +91,7 @@ def _load() -> dict[int, Door]:
     for stripe, salesforce, flow, version, pair, enabled, raw, content_hash in rows:
         trigger = read_trigger(raw)
         fields = frozenset(map(str.lower, trigger.fields)) if isinstance(trigger, ChangeTrigger) else ()
-        keeps = _kept_by(version, content_hash) if isinstance(trigger, StripeTrigger) else ""
+        keeps = kept_by(version, content_hash) if isinstance(trigger, StripeTrigger) else ""
         route = Route(flow, version, pair, enabled, frozenset(fields), tuple(trigger.types), keeps)
         door = doors[stripe if trigger.slot == "stripe" else salesforce]
         for kind in trigger.types:
@@ -102,7 +102,7 @@ def _load() -> dict[int, Door]:
 
 
 @lru_cache(maxsize=2_000)
-def _kept_by(version_id: int, _content_hash: str) -> str:
+def kept_by(version_id: int, _content_hash: str) -> str:
     """Return the object whose records a version keeps in agreement; it is immutable, and read once."""
     document = FlowVersion.objects.values_list("document", flat=True).get(id=version_id)
     return _kept_in(document.get("steps"))

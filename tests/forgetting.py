@@ -14,7 +14,7 @@ from connectors import gateway
 from connectors.salesforce import record_types
 from flows import payloads
 from flows.plans import compiled
-from flows.routes import ROUTES
+from flows.routes import ROUTES, kept_by
 from flows.views import mapper_desk
 
 
@@ -25,5 +25,6 @@ def _nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     record_types._known.clear()
     ROUTES.forget()
     compiled.cache_clear()
+    kept_by.cache_clear()
     monkeypatch.setattr(payloads, "KEPT", payloads.Kept())
     monkeypatch.setattr(mapper_desk, "SOURCES", mapper_desk.Sources())
