@@ -96,13 +96,13 @@ class TopicName(forms.Form):
     name = forms.CharField(
         max_length=120,
         label="Topic",
-        help_text="/data/AccountChangeEvent for changes of an object, /data/ChangeEvents for all of them, "
-        "/event/Paid__e for a platform event.",
+        help_text="An object such as Account for its changes, a platform event such as Paid__e, or the whole "
+        "topic: /data/ChangeEvents tells the changes of all objects.",
         widget=forms.TextInput(
             attrs={
                 "autocomplete": "off",
                 "spellcheck": "false",
-                "placeholder": "/data/OpportunityChangeEvent",
+                "placeholder": "Opportunity",
             }
         ),
     )

@@ -24,6 +24,8 @@ MOST = 50  # topics of a connection; the bus takes a stream for each
 # https://developer.salesforce.com/docs/atlas.en-us.change_data_capture.meta/change_data_capture/cdc_subscribe_channels.htm
 _CHANGES = re.compile(r"/data/(?:ChangeEvents|[A-Za-z][A-Za-z0-9_]{0,99}(?:ChangeEvent|__chn))")
 _EVENTS = re.compile(r"/event/[A-Za-z][A-Za-z0-9_]{0,99}")
+_NAME = re.compile(r"(?!\w*ChangeEvents?$)[A-Za-z][A-Za-z0-9_]{0,79}")  # of an object or a platform event
+_PLATFORM_EVENT = "__e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +70,19 @@ def standing(connection: Connection, *, now: datetime) -> list[Standing]:
 
 def choose(*, connection: Connection, name: str, actor: str, now: datetime) -> Topic:
     """
-    Listen to a topic from now on.
+    Listen to a topic from now on; the name of an object or a platform event stands for its topic.
 
     :raises Unacceptable: if it is no topic, is chosen already, or the connection is not to Salesforce
     """
-    name = name.strip()
+    name = _topic_named(name.strip())
     if connection.system != Connection.System.SALESFORCE:
         raise Unacceptable("Only Salesforce has an event bus.", field="connection")
     if not (_CHANGES.fullmatch(name) or _EVENTS.fullmatch(name)):
         raise Unacceptable(
-            "This is no topic. Changes are told at /data/AccountChangeEvent, /data/Invoice__ChangeEvent and "
-            "the like, at /data/ChangeEvents, or at a custom channel such as /data/Sales__chn; platform "
-            "events at /event/Paid__e and the like.",
+            "This is no topic. Enter an object such as Account, or a platform event such as Paid__e. Changes "
+            "are told at /data/AccountChangeEvent, /data/Invoice__ChangeEvent and the like, at "
+            "/data/ChangeEvents, or at a custom channel such as /data/Sales__chn; platform events at "
+            "/event/Paid__e and the like.",
             field="name",
         )
     try:
@@ -92,6 +95,14 @@ def choose(*, connection: Connection, name: str, actor: str, now: datetime) -> T
     except IntegrityError:  # a flow that went live was quicker
         raise Unacceptable("This topic is listened to already.", field="name") from None
     return topic
+
+
+def _topic_named(name: str) -> str:
+    """Return the topic that tells of the object or platform event `name`; anything else as it is."""
+    if not _NAME.fullmatch(name):
+        return name
+    is_event = name.lower().endswith(_PLATFORM_EVENT)
+    return earshot.topic_of(event=name) if is_event else earshot.topic_of(object=name)
 
 
 def _refuse_double(connection: Connection, name: str) -> None:

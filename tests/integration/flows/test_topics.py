@@ -92,6 +92,21 @@ def test_every_kind_of_topic_can_be_chosen(crm, name):
 
 
 @pytest.mark.parametrize(
+    ("name", "topic"),
+    [
+        pytest.param("Account", "/data/AccountChangeEvent", id="an object"),
+        pytest.param("acme__Invoice__c", "/data/acme__Invoice__ChangeEvent", id="an object of one's own"),
+        pytest.param("Paid__e", "/event/Paid__e", id="a platform event"),
+    ],
+)
+def test_the_name_of_what_is_told_of_stands_for_its_topic(admin, crm, name, topic):
+    answer = admin.client.post(where(crm, "choose/"), {"name": name})
+
+    assert answer.status_code == 302
+    assert Topic.objects.get().name == topic
+
+
+@pytest.mark.parametrize(
     ("fields", "state", "says"),
     [
         pytest.param({"lease_until": HOUR, "kept_until": -HOUR}, "heard", "Listening", id="heard"),
