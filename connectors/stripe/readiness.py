@@ -148,7 +148,7 @@ def _endpoint(address: Address, endpoints: Sequence[Mapping[str, Any]]) -> Itera
     faults = list(_faults(address, found))
     yield from faults
     if not faults:
-        yield Check(WEBHOOKS, "Stripe sends every event here", State.OK, address.url)
+        yield Check(WEBHOOKS, "Stripe sends here what templates start with", State.OK, address.url)
 
 
 def _same(address: Address, endpoint: Mapping[str, Any]) -> bool:
@@ -180,7 +180,7 @@ def _faults(address: Address, endpoint: Mapping[str, Any]) -> Iterator[Check]:
     if missing:
         yield Check(
             WEBHOOKS,
-            f"{name} does not send every event",
+            f"{name} does not send every event that templates start with",
             State.WARNING,
             f"Not sent: {', '.join(missing)}. Flows that wait for them start late, when the list is read.",
             "Add these events to the endpoint in Stripe’s dashboard.",

@@ -12,6 +12,7 @@ from connectors.stripe.client import API_VERSION
 from connectors.stripe.places import FILTERS
 from connectors.stripe.readiness import Address
 from connectors.stripe.registration import DEFAULT_EVENTS
+from flows.recipes import catalogue
 from integrator.kernel import errors
 
 PAGE: dict[str, Any] = {"objects": [], "has_more": False}
@@ -35,6 +36,13 @@ def webhooks(*endpoints: dict[str, Any], address: Address = OURS) -> list[tuple[
     """Return what is said of our address where Stripe has these endpoints."""
     found = readiness.webhooks([address], {"objects": list(endpoints), "has_more": False})
     return [(check.state, f"{check.title}. {check.explanation}") for check in found]
+
+
+@pytest.mark.parametrize("slug", catalogue.slugs())
+def test_an_endpoint_that_we_create_sends_what_starts_a_template(slug):
+    trigger = catalogue.load(slug).raw["trigger"]
+
+    assert set(trigger.get("types", ())) <= set(DEFAULT_EVENTS)
 
 
 def test_everything_that_is_probed_can_be_listed():
