@@ -29,6 +29,7 @@ from connectors.salesforce.pubsub.schemas import Unreadable
 from flows import heard, intake, recovering, signals
 from flows.intake import Arrival, Delivery
 from flows.models import Event, Notice
+from flows.patience import LEASE, LIMITED, PATIENT
 from integrator.kernel import errors
 from integrator.kernel.backoff import Backoff
 from integrator.kernel.redact import redact_text
@@ -37,11 +38,7 @@ log = structlog.get_logger(__name__)
 
 _DICE = random.SystemRandom()  # listeners whose streams broke at once do not come back at once
 
-LEASE = timedelta(seconds=20)  # another listener takes a topic over within 30 s
 BACKOFF = Backoff(base=timedelta(seconds=1), cap=timedelta(minutes=1))
-# What waiting does not mend, is tried again all the same: access may be granted there.
-PATIENT = timedelta(minutes=5)
-LIMITED = timedelta(minutes=15)  # the allowance of deliveries is counted over a moving day
 # Clocks differ: what happened so long before a topic was chosen is let in rather than left out.
 MARGIN = timedelta(minutes=2)
 # What a topic's row says where it begins anew with the earliest event that Salesforce keeps.

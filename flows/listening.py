@@ -20,7 +20,8 @@ from django.utils import timezone
 
 from connectors.models import Connection, Topic
 from flows import hearing, presence
-from flows.hearing import LEASE, Held
+from flows.hearing import Held
+from flows.patience import LEASE
 
 log = structlog.get_logger(__name__)
 

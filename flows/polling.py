@@ -22,10 +22,10 @@ from django.utils import timezone
 
 from connectors.models import Connection
 from flows import intake, known, listed, signals, streams
-from flows.hearing import LEASE, LIMITED, PATIENT
 from flows.intake import Arrival
 from flows.known import Row, Told
 from flows.models import Event, Notice, PolledObject
+from flows.patience import LEASE, LIMITED, PATIENT
 from flows.resyncs import PASSING, SETTLED
 from integrator.kernel import errors
 from integrator.kernel.backoff import Backoff

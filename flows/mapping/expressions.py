@@ -1,5 +1,6 @@
 """
-This module is the one place that knows CEL: it compiles expressions, tells their type and evaluates them.
+With `cel_types` this module is the one place that knows CEL: it compiles expressions, tells their type
+and evaluates them.
 
 An expression names paths as mapping lines do, and `value` for the value so far. What is null counts as
 missing. An evaluation that cannot be done is a failure and never a value: CEL's own answer for it is a value
@@ -16,9 +17,6 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
-from cel_expr_python import cel
-from cel_expr_python.ext import ext_math, ext_optional
-
 from flows.mapping import functions, instants, words
 from flows.mapping.budgets import (
     LONGEST,
@@ -30,6 +28,7 @@ from flows.mapping.budgets import (
     inward,
     shape_of,
 )
+from flows.mapping.cel_types import Type, extensions, library, told
 from flows.mapping.failure import MappingFailed
 from flows.mapping.faults import in_plain_words, of_evaluation
 from flows.mapping.reading import Context, Read
@@ -38,8 +37,6 @@ from integrator.kernel.paths import MISSING, BadPath, compile_path
 
 VALUE: Final = "value"  # the name of the value so far
 _GIVEN = "given_"  # the map that an evaluation reads its paths from
-_T = cel.Type
-_ERROR = _T.ERROR
 _AS_THEY_ARE = frozenset({str, bool, int, float, type(None)})
 _PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 
@@ -75,6 +72,7 @@ class Expression:
     _with_value: bool = field(repr=False)
     _shape: Shape = field(repr=False)
     _compiled: Any = field(repr=False)
+    _error: Any = field(repr=False)  # the type of what could not be evaluated
 
     @property
     def paths(self) -> list[str]:
@@ -109,7 +107,7 @@ class Expression:
         self._shape.check(size)
         try:
             result = self._compiled.eval(data=data)
-            if result.type() == _ERROR:
+            if result.type() == self._error:
                 raise of_evaluation(result.value(), self._name)
             return result.value()
         except (RuntimeError, TypeError) as error:
@@ -146,6 +144,7 @@ def parse(text: str) -> Expression:
         _with_value=any(one.root == VALUE for one in named),
         _shape=shape,
         _compiled=compiled,
+        _error=library().Type.ERROR,
     )
 
 
@@ -195,10 +194,10 @@ _TYPES = {
     "BYTES": "bytes",
     "TYPE": "type",
 }
-_BY_SOURCE: Final[Mapping[str, Any]] = {
-    "string": _T.STRING, "enum": _T.STRING, "id": _T.STRING, "currency": _T.STRING, "integer": _T.INT,
-    "amount": _T.INT, "timestamp": _T.INT, "boolean": _T.BOOL, "list": _T.List(_T.DYN),
-    "map": _T.Map(_T.STRING, _T.DYN),
+_BY_SOURCE: Final[Mapping[str, Type]] = {
+    "string": Type.STRING, "enum": Type.STRING, "id": Type.STRING, "currency": Type.STRING,
+    "integer": Type.INT, "amount": Type.INT, "timestamp": Type.INT, "boolean": Type.BOOL,
+    "list": Type.LIST, "map": Type.OBJECT,
 }  # fmt: skip
 
 
@@ -276,9 +275,9 @@ def _short_name(number: int) -> str:
     return f"P{number:02d}"
 
 
-def _roots(named: Sequence[Named], types: Mapping[str, str]) -> dict[str, Any]:
+def _roots(named: Sequence[Named], types: Mapping[str, str]) -> dict[str, Type]:
     """Return the variables of the text that `_with_names` makes, with their types."""
-    variables = {one.root: _T.DYN for one in named}
+    variables = {one.root: Type.DYN for one in named}
     for number, one in enumerate(named):
         known = _BY_SOURCE.get(types.get(one.text, ""))
         if one.form == "plain" and known is not None:
@@ -308,7 +307,7 @@ _FORMS: Final = {
 }
 
 
-def _compile(text: str, compiled: str, variables: Mapping[str, Any]) -> Any:
+def _compile(text: str, compiled: str, variables: Mapping[str, Type]) -> Any:
     """
     Return `compiled`, whose characters stand where those of `text` do, as CEL reads it.
 
@@ -330,13 +329,13 @@ def _faults(text: str, told: str) -> list[Fault]:
 
 @lru_cache(maxsize=1)
 def _environment(variables: tuple[str, ...]) -> Any:
-    return _new_environment(dict.fromkeys(variables, _T.DYN))
+    return _new_environment(dict.fromkeys(variables, Type.DYN))
 
 
-def _new_environment(variables: Mapping[str, Any]) -> Any:
-    return cel.NewEnv(
-        variables=dict(variables),
-        extensions=[ext_math.ExtMath(), ext_optional.ExtOptional()],
+def _new_environment(variables: Mapping[str, Type]) -> Any:
+    return library().NewEnv(
+        variables={name: told(kind) for name, kind in variables.items()},
+        extensions=extensions(),
         functions=list(functions.declarations()),
     )
 

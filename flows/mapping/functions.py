@@ -10,10 +10,9 @@ from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cel_expr_python import cel
-
 from flows.mapping import instants
 from flows.mapping import text as texts
+from flows.mapping.cel_types import Type, library, told
 from flows.mapping.composing import in_address, only_digits, split_name
 from flows.mapping.failure import MappingFailed
 from flows.mapping.recurring import monthly
@@ -22,8 +21,8 @@ from integrator.kernel.money import NotRepresentable, UnknownCurrency, to_major,
 LONGEST_RESULT = 32_768  # characters of a text that a function makes
 MOST_PARTS = 1_000  # elements of a list that a function makes
 
-_T = cel.Type
-_LIST = _T.List(_T.DYN)
+_T = Type
+_LIST = _T.LIST
 _SCALARS = (_T.STRING, _T.INT, _T.BOOL, _T.DOUBLE, _T.NULL)
 
 
@@ -42,8 +41,8 @@ class Function:
     signature: str  # how it is written, with what it gives
     help: str
     example: str
-    gives: Any
-    takes: tuple[tuple[Any, ...], ...]
+    gives: Type
+    takes: tuple[tuple[Type, ...], ...]
     call: Callable[..., Any]
 
 
@@ -243,7 +242,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = _read([
      "text.replace(charge.id, 'ch_', '')", _T.STRING, ((_T.STRING, _T.STRING, _T.STRING),), _replace),
     ("text.split", "text.split(text, separator) -> list",
      "The parts of a text.",
-     "text.split(charge.description, ' ')[0]", _T.List(_T.STRING), ((_T.STRING, _T.STRING),), _split),
+     "text.split(charge.description, ' ')[0]", _T.TEXTS, ((_T.STRING, _T.STRING),), _split),
     ("text.join", "text.join(list, separator) -> text",
      "The values of a list as one text. Empty ones are left out.",
      "text.join([charge.currency, charge.id], ' ')", _T.STRING, ((_LIST, _T.STRING),), _join),
@@ -302,13 +301,12 @@ def is_function(name: str) -> bool:
 @cache
 def declarations() -> tuple[Any, ...]:
     """Return the functions as CEL takes them."""
-    return tuple(
-        cel.FunctionDecl(
-            function.name,
-            [
-                cel.Overload(f"{function.name}_{number}", function.gives, list(types), impl=function.call)
-                for number, types in enumerate(function.takes)
-            ],
-        )
-        for function in FUNCTIONS.values()
-    )
+    return tuple(library().FunctionDecl(one.name, _overloads(one)) for one in FUNCTIONS.values())
+
+
+def _overloads(function: Function) -> list[Any]:
+    gives = told(function.gives)
+    return [
+        library().Overload(f"{function.name}_{number}", gives, list(map(told, types)), impl=function.call)
+        for number, types in enumerate(function.takes)
+    ]
