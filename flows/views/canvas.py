@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from flows import checking, designer, integrations, passages
 from flows.designing import differences, edits, forms, starting
 from flows.designing.applying import TRIGGER
-from flows.designing.tree import Refused
+from flows.designing.tree import Refused, walk
 from flows.engine.definition import InvalidDocument
 from flows.mapping.issues import errors_in
 from flows.models import Deployment, Draft, Flow, Integration, Pair
@@ -216,7 +216,7 @@ def publish(request: HttpRequest, workspace: str, environment: str, flow: str) -
     try:
         version = checking.publish(pairs=pairs, note=note, **seen, **here.by())
     except InvalidDocument as invalid:
-        return refuse(request, f"It cannot be published yet. {invalid}"[:400], status=422)
+        return refuse(request, _unpublished(invalid, here.draft), status=422)
     except (designer.Conflict, ValueError) as refusal:
         return refuse(request, str(refusal))
     place = reverse("flows:flow", kwargs={**_place(request), "flow": here.draft.flow.public_id})
@@ -225,6 +225,18 @@ def publish(request: HttpRequest, workspace: str, environment: str, flow: str) -
     )
     answer["HX-Redirect"] = f"{place}?version={version.number}"
     return answer
+
+
+def _unpublished(invalid: InvalidDocument, draft: Draft) -> str:
+    """Return the first thing that is in the way, at its step as the canvas calls it, and how many more are."""
+    first, *more = invalid.problems
+    steps = {one.step["id"]: one.step for one in walk(draft.document["steps"])}
+    title = str(steps.get(first.step, {}).get("title") or first.step)
+    field = "" if first.field in first.message else first.field
+    where = ", ".join([*([f"“{title}”"] if title else []), *([field] if field else [])])
+    says = f"{where}: {first.message}" if where else first.message
+    rest = f" {len(more)} more under Problems." if more else ""
+    return f"It cannot be published yet. {says[:400]}{rest}"
 
 
 @require("flows.edit")

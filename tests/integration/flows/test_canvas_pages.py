@@ -230,7 +230,10 @@ def test_a_version_is_published_with_a_note(designing, at, draft):
 def test_problems_stop_publishing(designing, at, draft):
     change(draft, {"edit": "set_settings", "step": "stop", "settings": {}})
 
-    assert post(designing, f"{at}publish/", note="x").status_code == 422
+    refused = post(designing, f"{at}publish/", note="x")
+
+    assert refused.status_code == 422
+    assert "“stop”, reason: " in str(refused.content.decode() + str(refused.headers))
     assert "to solve before it can be published" in designing.get(at).content.decode()
     assert FlowVersion.objects.count() == 1
 
