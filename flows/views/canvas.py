@@ -228,7 +228,7 @@ def publish(request: HttpRequest, workspace: str, environment: str, flow: str) -
 
 
 def _unpublished(invalid: InvalidDocument, draft: Draft) -> str:
-    """Return the first thing that is in the way, at its step as the canvas calls it, and how many more are."""
+    """Return the first thing in the way, at its step as the canvas calls it, and how many more there are."""
     first, *more = invalid.problems
     steps = {one.step["id"]: one.step for one in walk(draft.document["steps"])}
     title = str(steps.get(first.step, {}).get("title") or first.step)
