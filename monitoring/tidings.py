@@ -89,7 +89,7 @@ def _group(place: Place, kind: str, notices: list[Notice]) -> Told:
         newest=first.pk,
         flow=flow.public_id if flow else "",
         run=first.run.public_id if first.run else "",
-        others=[notice.title for notice in notices[1:]],
+        others=[title for title in dict.fromkeys(one.title for one in notices) if title != first.title],
     )
 
 

@@ -32,6 +32,7 @@ def issues_of(document: FlowDocument, kinds: Mapping[str, Kind], writings: Seque
         *_starts_itself(document, kinds),
         *_unhandled(document, kinds),
         *_unused(document, kinds, writings),
+        *_unsaid(document),
         *_twice(writings),
         *elements.issues_of(document, kinds, writings),
         *undone.issues_of(document),
@@ -207,6 +208,17 @@ def unknown_paths(step: StepDefinition, kinds: Mapping[str, Kind], sources: Sour
             # A condition on something that is not there simply does not hold.
             for issue in sources.check(path, name, alone=len(paths) == 1 and not decides):
                 yield Issue(issue.level, issue.code, name, issue.message, issue.fix, step.id)
+
+
+def _unsaid(document: FlowDocument) -> Iterator[Issue]:
+    """Find currencies that a template leaves open: by ISO 4217, XXX stands for none."""
+    message = "The template leaves open in which currency the org sells: XXX stands for none"
+    for step, _ in walk(document.steps):
+        for line in step.settings.get("lines", ()):
+            field, values = str(line.get("field")), [chip.get("value") for chip in line.get("chips", ())]
+            if "currency" in field.lower() and "XXX" in values:
+                fix = "Enter its code, such as EUR."
+                yield Issue("error", "currency_not_said", field, message, fix, step.id)
 
 
 def uncounted(step: StepDefinition, kinds: Mapping[str, Kind], sources: Sources) -> Iterator[Issue]:

@@ -37,9 +37,11 @@ def found(document, pair, now=NOON):
 
 @pytest.mark.parametrize("slug", catalogue.slugs())
 def test_a_template_has_no_errors_in_an_org_that_is_prepared(pair, slug):
-    issues = checking.check(catalogue.load(slug).document, pair, now=NOON)
+    template = catalogue.load(slug)
+    issues = errors_in(checking.check(template.document, pair, now=NOON))
 
-    assert errors_in(issues) == []
+    # An org with one currency does not tell which: a person has to, before the flow is published.
+    assert {issue.code for issue in issues} == ({"currency_not_said"} if is_open(template.raw) else set())
 
 
 def test_a_template_about_money_has_no_errors_in_an_org_with_several_currencies(pair, org):

@@ -329,12 +329,14 @@ def test_a_notice_is_told_until_somebody_acknowledges_it(pair: Pair) -> None:
 
 def test_notices_of_one_flow_and_kind_are_one_alert_with_the_newest_on_top(pair: Pair) -> None:
     a_notice(pair, "one", kind="api_version", severity="info")
+    a_notice(pair, "once more", kind="api_version", title="Title of one")
     a_notice(pair, "two", kind="api_version")
     a_notice(pair, "three", kind="something new")
 
     found = told(NOON)
 
-    assert (found["api_version"].title, found["api_version"].count) == ("Title of two", 2)
+    assert (found["api_version"].title, found["api_version"].count) == ("Title of two", 3)
+    assert found["api_version"].text.endswith(" 2 more like it: Title of one.")
     assert found["api_version"].severity == "warning"
     assert "notice" in found
 

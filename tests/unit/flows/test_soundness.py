@@ -189,6 +189,21 @@ def test_an_amount_that_all_elements_of_a_list_would_count_is_found():
     assert codes(MAP, counting()) == []
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "found"),
+    [
+        ("Currency__c", "XXX", [("currency_not_said", "map")]),
+        ("Currency__c", "EUR", []),
+        ("Name", "XXX", []),
+    ],
+)
+def test_a_currency_that_a_template_leaves_open_is_to_be_said(field, value, found):
+    line = {"field": field, "chips": [{"chip": "constant", "value": value}]}
+    step = {**MAP, "settings": {**MAP["settings"], "lines": [*LINES[:1], line]}}
+
+    assert codes(step, SAVE) == found
+
+
 def test_an_amount_is_counted_in_cents_in_a_loop_as_outside():
     sources = Sources(
         [SrcField("each", "object"), SrcField("each.amount", "amount"), SrcField("each.rate", "number")]
