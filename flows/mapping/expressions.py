@@ -1,6 +1,6 @@
 """
-With `cel_types` this module is the one place that knows CEL: it compiles expressions, tells their type
-and evaluates them.
+This module is, with `cel_types`, the one place that knows CEL: it compiles expressions, tells their type and
+evaluates them.
 
 An expression names paths as mapping lines do, and `value` for the value so far. What is null counts as
 missing. An evaluation that cannot be done is a failure and never a value: CEL's own answer for it is a value

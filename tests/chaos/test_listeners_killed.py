@@ -1,4 +1,4 @@
-"""This module kills the listener that hears a topic, and looks for what happened meanwhile."""
+"""This module kills who hears a topic and cuts the streams, and looks for what happened meanwhile."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ pytestmark = [
 KILLS = 2
 PATIENCE = 120.0  # this machine may be busy with others; what is promised is judged below
 PROMISED = 30.0  # seconds until another hears
+WHOLE = 3.0  # seconds for which a stream lasts
+CUTS = 2
 
 
 def a_listener() -> subprocess.Popen[bytes]:
@@ -60,24 +62,30 @@ def hears(org: AnOrg) -> bool:
 
 
 class Office(threading.Thread):
-    """People who make records without a pause, one after the other."""
+    """People who make records without a pause, over a line that breaks every few seconds."""
 
     def __init__(self, org: AnOrg) -> None:
         super().__init__(daemon=True)
         self.made: list[str] = []
+        self.cut = 0  # streams that were heard, and ended
         self._org = org
         self._over = threading.Event()
 
     def run(self) -> None:
+        whole_until = time.monotonic() + WHOLE
         while not self._over.wait(0.05):
             self.made.append(self._org.create(f"No. {len(self.made)}"))
+            if time.monotonic() > whole_until:
+                status = ("UNAVAILABLE", "OK")[self.cut % 2]
+                self.cut += self._org.service.turn("pubsub/cut", status=status)["cut"]
+                whole_until = time.monotonic() + WHOLE
 
     def close(self) -> None:
         self._over.set()
         self.join()
 
 
-def test_whoever_is_killed_another_hears_on_and_nothing_is_lost_or_kept_twice() -> None:
+def test_whoever_is_killed_and_whatever_is_cut_nothing_is_lost_or_kept_twice() -> None:
     with serving_both() as services, an_org(*services) as org, two_listeners() as processes:
         until(lambda: hears(org), seconds=PATIENCE, what="somebody listens")
         office = Office(org)
@@ -85,6 +93,7 @@ def test_whoever_is_killed_another_hears_on_and_nothing_is_lost_or_kept_twice() 
         for _ in range(KILLS):
             took = kill_whoever_hears(processes, org)
             assert took < PROMISED
+        until(lambda: office.cut >= CUTS, seconds=PATIENCE, what="streams break")
         office.close()
 
         until(lambda: Event.objects.count() >= len(office.made), seconds=PATIENCE, what="everything is kept")
