@@ -12,7 +12,7 @@ from flows.engine.outcome import Done
 from flows.engine.ports import Ports
 from flows.steps.following import moved_by_id
 from flows.steps.ids import no_id, record_id_in
-from flows.steps.saving import Agreeing, Job, Resting, Saving
+from flows.steps.saving import NO_CARE, Care, Job, Saving
 from integrator.kernel.errors import IntegrationError, Missing
 
 # What happens without an id, or where what it names is gone.
@@ -32,10 +32,9 @@ class SavingById(Saving):
         *,
         slot: str,
         without_one: WithoutOne,
-        agreeing: Agreeing | None = None,
-        resting: Resting | None = None,
+        care: Care = NO_CARE,
     ) -> None:
-        super().__init__(step_id, object_, ports, slot=slot, agreeing=agreeing, resting=resting)
+        super().__init__(step_id, object_, ports, slot=slot, care=care)
         self._without_one = without_one
 
     @abstractmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -68,6 +69,17 @@ class Resting(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Care:
+    """Who sees to it that writes come to rest: by what both sides agree on, or by what our own have done."""
+
+    agreeing: Agreeing | None = None
+    resting: Resting | None = None
+
+
+NO_CARE = Care()
+
+
 class Saving(ABC):
     """One batch on its way to a system. A subclass knows how its records are found and sent."""
 
@@ -78,12 +90,11 @@ class Saving(ABC):
         ports: Ports,
         *,
         slot: str = "salesforce",
-        agreeing: Agreeing | None = None,
-        resting: Resting | None = None,
+        care: Care = NO_CARE,
     ) -> None:
         self._step_id = step_id
-        self._agreeing = agreeing
-        self._resting = resting
+        self._agreeing = care.agreeing
+        self._resting = care.resting
         self._slot = slot
         self._object = object_
         self._ports = ports

@@ -16,10 +16,9 @@ from flows.mapping.reading import Paths, Read, first_of
 from flows.mapping.widgets import shown
 from flows.steps.base import SalesforceObject, StepKind
 from flows.steps.by_id import SavingById, WithoutOne
+from flows.steps.caring import care_of
 from flows.steps.ids import record_id_in
-from flows.steps.reconciling import Reconciling
-from flows.steps.resting import Resting
-from flows.steps.saving import Agreeing, Job, check_record, mapped_fields, mapping_of, request
+from flows.steps.saving import Care, Job, check_record, mapped_fields, mapping_of, request
 from flows.steps.sides import InSalesforce
 from flows.steps.there import stands, unchanged
 from flows.steps.two_way import RecordTwoWay, lines_of_record, two_way_field, unwritten
@@ -81,15 +80,9 @@ class Update(StepKind):
         lines = lines_of_record(settings.object, mapping_of(settings.record, earlier), key="Id")
 
         def step(batch: Sequence[Item], ports: Ports) -> list[Answer]:
-            agreeing, resting = None, None
             side = InSalesforce(settings.object, lines, ports)
-            if settings.two_way is not None:
-                agreeing = Reconciling(step_id, settings.two_way, side, ports)
-            else:
-                resting = Resting(step_id, side, ports)
-            updating = _Updating(
-                step_id, settings, ports, read_id=read_id, rank=rank, agreeing=agreeing, resting=resting
-            )
+            care = care_of(step_id, settings.two_way, side, ports)
+            updating = _Updating(step_id, settings, ports, read_id=read_id, rank=rank, care=care)
             return updating.change(batch)
 
         return step
@@ -115,8 +108,7 @@ class _Updating(SavingById):
         *,
         read_id: Read,
         rank: Read | None,
-        agreeing: Agreeing | None,
-        resting: Resting | None,
+        care: Care,
     ) -> None:
         super().__init__(
             step_id,
@@ -124,8 +116,7 @@ class _Updating(SavingById):
             ports,
             slot=settings.slot,
             without_one=settings.missing,
-            agreeing=agreeing,
-            resting=resting,
+            care=care,
         )
         self._settings = settings
         self._read_id = read_id

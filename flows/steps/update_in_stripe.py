@@ -19,12 +19,11 @@ from flows.mapping.reading import Paths, Read, first_of
 from flows.mapping.widgets import shown
 from flows.steps.base import StepKind
 from flows.steps.by_id import SavingById, WithoutOne
+from flows.steps.caring import care_of
 from flows.steps.differing import differing
 from flows.steps.ids import id_in
 from flows.steps.parameters import Given, Made, Name, Repeat, compile_parameters, faults
-from flows.steps.reconciling import Reconciling
-from flows.steps.resting import Resting
-from flows.steps.saving import Agreeing, Job
+from flows.steps.saving import Care, Job
 from flows.steps.sides import InStripe
 from flows.steps.two_way import ObjectTwoWay, lines_of_parameters, two_way_field, unwritten
 from flows.steps.values import unmapped
@@ -123,15 +122,9 @@ class UpdateInStripe(StepKind):
         )
 
         def step(batch: Sequence[Item], ports: Ports) -> list[Answer]:
-            agreeing, resting = None, None
             side = InStripe(settings.object, lines, ports)
-            if settings.two_way is not None:
-                agreeing = Reconciling(step_id, settings.two_way, side, ports)
-            else:
-                resting = Resting(step_id, side, ports)
-            updating = _Updating(
-                step_id, settings, ports, read_id=read_id, made=made, agreeing=agreeing, resting=resting
-            )
+            care = care_of(step_id, settings.two_way, side, ports)
+            updating = _Updating(step_id, settings, ports, read_id=read_id, made=made, care=care)
             return updating.change(batch)
 
         return step
@@ -166,8 +159,7 @@ class _Updating(SavingById):
         *,
         read_id: Read,
         made: Made,
-        agreeing: Agreeing | None,
-        resting: Resting | None,
+        care: Care,
     ) -> None:
         super().__init__(
             step_id,
@@ -175,8 +167,7 @@ class _Updating(SavingById):
             ports,
             slot=settings.slot,
             without_one=settings.missing,
-            agreeing=agreeing,
-            resting=resting,
+            care=care,
         )
         self._read_id = read_id
         self._made = made

@@ -16,12 +16,11 @@ from flows.mapping.reading import Context, Paths, first_of
 from flows.mapping.spec import API_NAME
 from flows.mapping.widgets import shown
 from flows.steps.base import SalesforceObject, StepKind
+from flows.steps.caring import care_of
 from flows.steps.following import Following
 from flows.steps.ids import LONGEST
 from flows.steps.parents import Orphan, Parent, Parents
-from flows.steps.reconciling import Reconciling
-from flows.steps.resting import Resting
-from flows.steps.saving import Agreeing, Job, Saving, check_record, mapped_fields, mapping_of, request
+from flows.steps.saving import Care, Job, Saving, check_record, mapped_fields, mapping_of, request
 from flows.steps.sides import InSalesforce
 from flows.steps.there import stands, unchanged
 from flows.steps.two_way import RecordTwoWay, lines_of_record, two_way_field, unwritten
@@ -105,13 +104,9 @@ class Upsert(StepKind):
         lines = lines_of_record(settings.object, mapping_of(settings.record, earlier), key=key)
 
         def step(batch: Sequence[Item], ports: Ports) -> list[Answer]:
-            agreeing, resting = None, None
             following = Following(step_id, settings.object, key, ports)
             side = InSalesforce(settings.object, lines, ports, key, following.survivors)
-            if settings.two_way is not None:
-                agreeing = Reconciling(step_id, settings.two_way, side, ports)
-            else:
-                resting = Resting(step_id, side, ports)
+            care = care_of(step_id, settings.two_way, side, ports)
             upserting = _Upserting(
                 step_id,
                 settings,
@@ -119,8 +114,7 @@ class Upsert(StepKind):
                 worth=worth,
                 parents=parents,
                 following=following,
-                agreeing=agreeing,
-                resting=resting,
+                care=care,
             )
             return upserting.upsert(batch)
 
@@ -157,10 +151,9 @@ class _Upserting(Saving):
         worth: _Worth,
         parents: Parents,
         following: Following,
-        agreeing: Agreeing | None,
-        resting: Resting | None,
+        care: Care,
     ) -> None:
-        super().__init__(step_id, settings.object, ports, agreeing=agreeing, resting=resting)
+        super().__init__(step_id, settings.object, ports, care=care)
         self._settings = settings
         self._worth = worth
         self._parents = parents
