@@ -213,6 +213,23 @@ def test_a_call_that_was_made_with_the_old_key_does_not_rest_what_has_a_new_one(
     assert not isinstance(read(billing), errors.Unauthorized | errors.RateLimited)
 
 
+def test_a_call_to_the_old_address_does_not_rest_what_has_a_new_one(billing, stripe_sandbox, monkeypatch):
+    ada: dict[str, Any] = {"connection": billing, "actor": "ada@acme.test", "now": NOON}
+    connections.rotate(secrets={"secret_key": "sk_test_rolled"}, **ada)
+    ask = gateway._ask
+
+    def and_meanwhile_it_is_moved(*given: Any) -> Any:
+        answers = ask(*given)
+        connections.move(base_url=billing.base_url.replace("127.0.0.1", "localhost"), **ada)
+        return answers
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway, "_ask", and_meanwhile_it_is_moved)
+        assert isinstance(read(billing), errors.Unauthorized)
+
+    assert Connection.objects.get(pk=billing.pk).state == Connection.State.ACTIVE
+
+
 def test_the_first_try_after_a_rest_is_one_and_wakes_the_connection(crm, org):
     over = timezone.now() - timedelta(seconds=1)
     Connection.objects.filter(pk=crm.pk).update(state="resting", paused_until=over)
