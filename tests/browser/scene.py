@@ -76,11 +76,11 @@ def build() -> dict[str, str]:
 
 
 def with_audit(workspace: Workspace) -> None:
-    """Leave a trace in the audit trail whose target is hostile."""
+    """Leave a trace in the audit trail whose target is hostile, of a person who does nothing else."""
     with transaction.atomic():
         audit.record(
             workspace=workspace,
-            actor="root@acme.test",
+            actor="mallory@acme.test",
             action="connection.created",
             target=HOSTILE,
             now=timezone.now(),
