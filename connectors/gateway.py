@@ -214,6 +214,8 @@ def _account_of(known: _Known) -> Account:
         wait = known.budget.take(endpoint, patience=ends - time.monotonic())
         if wait is None:
             return False
+        if known.shared:
+            SHARES.turn_in(known.connection.pk, wait)
         time.sleep(wait)
         return True
 

@@ -23,15 +23,17 @@ from connectors.models import Connection, RateShare
 log = structlog.get_logger(__name__)
 
 TERM = timedelta(seconds=5)  # after which the part of a process that is gone is free
-EVERY = 0.5  # seconds between two requests for a part
-IDLE = 2.0  # seconds without a call after which a part is given back
+EVERY = 0.25  # seconds between two requests for a part
+# After so many seconds without a call a part is given back: while a worker maps and writes what it has read,
+# and that takes as long as the calls, the others have the whole rate.
+IDLE = 0.25
 
 
 @dataclass(slots=True)
 class _Held:
     part: float
     ends: float  # by our own clock, and no later than by the database's
-    used_at: float
+    used_at: float  # when the last turn comes that was given out by it
 
 
 class Shares:
@@ -55,8 +57,14 @@ class Shares:
         held = self._held.get(connection_id)
         if held is None or self._pid != os.getpid() or held.ends <= now:
             return None
-        held.used_at = now
+        held.used_at = max(held.used_at, now)
         return held.part
+
+    def turn_in(self, connection_id: int, seconds: float) -> None:
+        """Keep the part at least until a turn has come that was given out by it; from whatever thread."""
+        held = self._held.get(connection_id)
+        if held is not None:
+            held.used_at = max(held.used_at, self._clock() + seconds)
 
     def want(self, connection_id: int) -> None:
         """Ask for a part, if this process has none, and go on asking while it is used."""

@@ -93,6 +93,21 @@ def test_a_part_is_asked_for_again_while_it_is_used_and_given_back_afterwards(bi
     assert lease(billing, "another") == 1.0
 
 
+def test_a_part_is_kept_until_the_last_turn_has_come_that_was_given_out_by_it(billing):
+    clock = Clock()
+    mine = Shares(clock=clock)
+    mine._thread = _NoThread()
+    mine.want(billing.pk)
+    mine.part(billing.pk)
+    mine.turn_in(billing.pk, 3 * shares.IDLE)
+    clock.now += 2 * shares.IDLE
+
+    assert mine.renew()
+    clock.now += 3 * shares.IDLE
+    assert not mine.renew()
+    assert not RateShare.objects.exists()
+
+
 def test_a_part_that_could_not_be_asked_for_again_is_believed_no_longer_than_others_believe_it(billing):
     clock = Clock()
     mine = Shares(clock=clock)
