@@ -361,7 +361,10 @@ class ConnectionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
                 )
             else:
                 endpoint, _ = connections.register_webhook(
-                    connection=connection, public_url=settings.PUBLIC_URL, **self.by()
+                    connection=connection,
+                    public_url=settings.PUBLIC_URL,
+                    events=list(readiness.event_types_of(connection)),
+                    **self.by(),
                 )
         return Response(WebhookEndpointSerializer(endpoint).data, status=status.HTTP_201_CREATED)
 

@@ -195,11 +195,12 @@ def register_webhook(
     public_url: str,
     actor: str,
     now: datetime,
-    events: Sequence[str] = DEFAULT_EVENTS,
+    events: Sequence[str] = (),
 ) -> tuple[WebhookEndpoint, str]:
     """
     Create an endpoint at Stripe, with the API version pinned, and return it with its signing secret.
 
+    It sends what templates start with, and `events`.
     The secret is returned for a command that has to print it; it is stored sealed. A call whose answer was
     lost is repeated under the same idempotency key, which brings the same endpoint.
 
@@ -211,7 +212,7 @@ def register_webhook(
     endpoint = WebhookEndpoint.objects.create(connection=connection, enabled=False)
     request = {
         "url": public_url.rstrip("/") + str(endpoint),
-        "events": list(events),
+        "events": sorted({*DEFAULT_EVENTS, *events}),
         "key": f"webhook-endpoint-{endpoint.public_id}",
     }
     try:

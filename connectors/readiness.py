@@ -27,6 +27,7 @@ from connectors.salesforce.package.rights import SET
 from connectors.salesforce.package.wanted import Wanted
 from connectors.stripe import readiness as stripe
 from connectors.stripe.client import SECRET_KEY
+from connectors.stripe.schema import event_types
 from integrator.kernel.errors import IntegrationError
 
 LOGIN = "Login"
@@ -131,7 +132,7 @@ def _stripe(connection: Connection, ask: Ask, public_url: str, diagnosis: Diagno
         stripe.Address(public_url.rstrip("/") + str(endpoint), endpoint.stripe_id, endpoint.enabled)
         for endpoint in connection.webhook_endpoints.order_by("id")
     ]
-    yield from stripe.webhooks(addresses, answers["webhook_endpoint"])
+    yield from stripe.webhooks(addresses, answers["webhook_endpoint"], event_types_of(connection))
 
 
 def _salesforce(connection: Connection, ask: Ask, public_url: str, diagnosis: Diagnosis) -> Iterator[Check]:
@@ -183,6 +184,17 @@ def wanted_of(connection: Connection) -> Wanted:
     """Return what live flows want of an org, by word of whoever knows flows: `settings.ORG_NEEDS`."""
     told: Wanted = import_string(settings.ORG_NEEDS)(connection)
     return told
+
+
+def event_types_of(connection: Connection) -> dict[str, tuple[str, ...]]:
+    """
+    Return for which events live flows wait that an endpoint can send, with the names of the flows.
+
+    By word of whoever knows flows: `settings.STRIPE_NEEDS`.
+    """
+    told: dict[str, tuple[str, ...]] = import_string(settings.STRIPE_NEEDS)(connection)
+    sent = event_types()  # thin events come another way
+    return {kind: flows for kind, flows in told.items() if kind in sent}
 
 
 def _currencies_of(wanted: Wanted) -> set[str]:

@@ -188,7 +188,11 @@ def add_webhook(request: HttpRequest, workspace: str, environment: str, connecti
     if request.POST.get("by") == "api":
         try:
             connections.register_webhook(
-                connection=found, public_url=settings.PUBLIC_URL, actor=actor, now=now
+                connection=found,
+                public_url=settings.PUBLIC_URL,
+                events=list(readiness.event_types_of(found)),
+                actor=actor,
+                now=now,
             )
         except IntegrationError as failure:
             return refuse(request, f"Stripe did not create the endpoint: {failure}")

@@ -32,8 +32,9 @@ if not SECRET_KEY:
         raise ImproperlyConfigured("Set SECRET_KEY to a long random value (see .env.example).")
     SECRET_KEY = "for-development-only-" + "0" * 40
 
-# Who tells the connectors what live flows want of an org: they know nothing of flows themselves.
+# Who tells the connectors what live flows want of either side: they know nothing of flows themselves.
 ORG_NEEDS = "flows.org_needs.wanted_by"
+STRIPE_NEEDS = "flows.stripe_needs.event_types"
 
 PORT = env.int("PORT", default=8000)
 PUBLIC_URL = env.str("INTEGRATOR_PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")

@@ -93,8 +93,14 @@ def rights(answers: Mapping[str, Result]) -> Iterator[Check]:
             yield Check(RIGHTS, f"May read {noun}", State.OK)
 
 
-def webhooks(addresses: Sequence[Address], listed: Result) -> Iterator[Check]:
-    """Judge our webhook addresses by the endpoints that Stripe has; `listed` is a page of them."""
+def webhooks(
+    addresses: Sequence[Address], listed: Result, wanted: Mapping[str, Sequence[str]]
+) -> Iterator[Check]:
+    """
+    Judge our webhook addresses by the endpoints that Stripe has; `listed` is a page of them.
+
+    `wanted` are the event types for which live flows wait, with the names of the flows.
+    """
     if not addresses:
         yield Check(
             WEBHOOKS,
@@ -120,6 +126,31 @@ def webhooks(addresses: Sequence[Address], listed: Result) -> Iterator[Check]:
             )
         else:
             yield from _endpoint(address, endpoints)
+    if wanted and not isinstance(listed, errors.IntegrationError):
+        yield from _live_flows(addresses, endpoints, wanted)
+
+
+def _live_flows(
+    addresses: Sequence[Address], endpoints: Sequence[Mapping[str, Any]], wanted: Mapping[str, Sequence[str]]
+) -> Iterator[Check]:
+    """Judge whether the endpoints send, one or another, all that live flows wait for."""
+    ours = [one for one in endpoints for address in addresses if address.enabled and _same(address, one)]
+    if not ours:
+        return  # which is told already
+    sent = {event for one in ours for event in one.get("enabled_events") or ()}
+    missing = {} if "*" in sent else {event: names for event, names in wanted.items() if event not in sent}
+    if missing:
+        told = ", ".join(f"{event} ({', '.join(names)})" for event, names in missing.items())
+        yield Check(
+            WEBHOOKS,
+            "Stripe does not send every event that your flows wait for",
+            State.WARNING,
+            f"Not sent: {told}. These flows start or go on late, when Stripe’s list of events is read.",
+            "In Stripe’s dashboard, open Workbench, then Webhooks, choose the endpoint and add these events "
+            "to it. Or add a webhook address here: one that Integrator makes sends them too.",
+        )
+    else:
+        yield Check(WEBHOOKS, "Stripe sends every event that your flows wait for", State.OK)
 
 
 def _reachable(address: Address) -> Iterator[Check]:

@@ -49,6 +49,18 @@ MOVES: dict[str, Any] = {
         }
     ],
 }
+INVOICES: dict[str, Any] = {
+    "format": 1,
+    "name": "Invoices",
+    "trigger": {"kind": "stripe.event", "types": ["invoice.paid"]},
+    "steps": [
+        {
+            "id": "void",
+            "kind": "wait_for_event",
+            "settings": {"types": ["invoice.voided"], "key": "id", "equals": ["invoice.id"], "days": 1},
+        }
+    ],
+}
 Live = Callable[[str, dict[str, Any]], None]
 
 
@@ -117,6 +129,24 @@ def test_what_is_listened_to_and_selected_is_well(live: Live, pair: Pair):
     Topic.objects.create(connection=pair.salesforce, name="/data/AccountChangeEvent", created_at=NOON)
 
     assert examine(pair.salesforce)["Changes of Account are told and heard"].state is State.OK
+
+
+def test_events_that_live_flows_wait_for_are_missed_until_an_endpoint_of_ours_sends_them(
+    live: Live, pair: Pair, admin: Client, settings: Any
+):
+    settings.PUBLIC_URL = "http://127.0.0.1:9"  # the sandbox delivers to this machine only
+    live("Invoices", INVOICES)
+    connections.register_webhook(
+        connection=pair.stripe, public_url=settings.PUBLIC_URL, actor="ada", now=NOON
+    )
+    before = examine(pair.stripe)
+
+    made = admin.post(f"/w/acme/dev/connections/{pair.stripe.public_id}/webhooks/new/", {"by": "api"})
+
+    check = before["Stripe does not send every event that your flows wait for"]
+    assert "invoice.paid (Invoices), invoice.voided (Invoices)." in check.explanation
+    assert made.status_code == 302, made.content
+    assert examine(pair.stripe)["Stripe sends every event that your flows wait for"].state is State.OK
 
 
 # Preparing the org

@@ -32,9 +32,11 @@ def an_endpoint(**changed: Any) -> dict[str, Any]:
     }
 
 
-def webhooks(*endpoints: dict[str, Any], address: Address = OURS) -> list[tuple[State, str]]:
-    """Return what is said of our address where Stripe has these endpoints."""
-    found = readiness.webhooks([address], {"objects": list(endpoints), "has_more": False})
+def webhooks(
+    *endpoints: dict[str, Any], address: Address = OURS, wanted: dict[str, tuple[str, ...]] | None = None
+) -> list[tuple[State, str]]:
+    """Return what is said of our address where Stripe has these endpoints and live flows wait for events."""
+    found = readiness.webhooks([address], {"objects": list(endpoints), "has_more": False}, wanted or {})
     return [(check.state, f"{check.title}. {check.explanation}") for check in found]
 
 
@@ -123,6 +125,17 @@ def test_an_endpoint_that_differs_is_told(changed: dict[str, Any], state: State,
     assert told in text
 
 
+def test_an_event_that_a_live_flow_waits_for_and_nobody_sends_is_named_with_the_flow():
+    wanted = {"charge.failed": ("Payments",), "invoice.paid": ("Dunning", "Invoices")}
+
+    _, (state, told) = webhooks(an_endpoint(), wanted=wanted)
+    _, sent = webhooks(an_endpoint(enabled_events=[*DEFAULT_EVENTS, "invoice.paid"]), wanted=wanted)
+
+    assert state is State.WARNING
+    assert "Not sent: invoice.paid (Dunning, Invoices)." in told
+    assert sent == (State.OK, "Stripe sends every event that your flows wait for. ")
+
+
 def test_an_endpoint_that_stripe_does_not_have_is_a_problem():
     assert [state for state, _ in webhooks(an_endpoint(id="we_other"))] == [State.PROBLEM]
 
@@ -143,14 +156,14 @@ def test_an_address_that_stripe_cannot_reach_is_a_warning(url: str):
 
 
 def test_without_an_address_the_list_of_events_is_read():
-    (check,) = readiness.webhooks([], PAGE)
+    (check,) = readiness.webhooks([], PAGE, {})
 
     assert check.state is State.WARNING
     assert "fetched from Stripe’s list" in check.explanation
 
 
 def test_what_nobody_may_see_of_the_endpoints_is_a_warning():
-    found = list(readiness.webhooks([OURS], errors.Forbidden("No.")))
+    found = list(readiness.webhooks([OURS], errors.Forbidden("No."), {"invoice.paid": ("Dunning",)}))
 
     assert [check.state for check in found] == [State.WARNING]
 
