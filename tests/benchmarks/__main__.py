@@ -80,6 +80,9 @@ def _asked() -> tuple[list[str], Asked]:
     parser.add_argument(
         "--latency", type=float, default=usual.latency, help="of the simulated Salesforce, in s"
     )
+    parser.add_argument(
+        "--flow", default=usual.flow, help="drain, sustained, calls: job, or a template's slug"
+    )
     parser.add_argument("--served", action="store_true", help="receiver: measure the whole web process")
     given = parser.parse_args()
     names = [name for asked in given.names for name in (WHAT if asked == "all" else [asked])]
@@ -92,6 +95,7 @@ def _asked() -> tuple[list[str], Asked]:
         latency=given.latency,
         rows=given.rows,
         redis=given.redis,
+        flow=given.flow,
         served=given.served,
     )
     return names, asked

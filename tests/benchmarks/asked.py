@@ -20,6 +20,7 @@ class Asked:
     latency: float = 0.08  # of the simulated Salesforce, in seconds
     rows: int = 1_000_000  # that have gathered
     redis: str = ""  # the doorbell; empty: the database
+    flow: str = "job"  # ten fields and one record; or the slug of a template
     served: bool = False  # measure the whole web process, where a part of it would do
 
 

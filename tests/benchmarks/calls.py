@@ -47,7 +47,7 @@ def measure(asked: Asked, *, loads: tuple[Load, ...] = LOADS) -> Measured:
     for _ in range(asked.rounds):
         for kind in asked.kinds:
             with a_database(kind) as database, a_product(database, redis=asked.redis) as product:
-                make_ready(product, latency=asked.latency)
+                make_ready(product, latency=asked.latency, flow=asked.flow)
                 put(product, Load("warm-up", 50, 50.0))
                 for load in loads:
                     table.add(f"{load.name}, {kind}", put(product, load))

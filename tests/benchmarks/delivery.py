@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.benchmarks import checking, cpu
 from tests.benchmarks.asked import Asked, Measured
@@ -16,6 +17,8 @@ from tests.benchmarks.product import Product, a_product, ask
 from tests.benchmarks.tables import Table
 
 FLOW = "payments"
+JOB = "job"  # not a template: ten fields and one record, as every product is measured with
+JOB_DOCUMENT = Path(__file__).with_name("job.json")
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,30 @@ def judged(verdict: checking.Verdict, report: Report) -> dict[str, float]:
     }
 
 
-def make_ready(product: Product, *, latency: float) -> None:
-    """Start everything and wait until events are taken."""
+def make_ready(product: Product, *, latency: float, flow: str = FLOW) -> None:
+    """Start everything with a flow, a template's or `JOB`, and wait until events are taken."""
     product.start_sandbox(latency=latency)
-    product.bootstrap("--flow", FLOW)
+    if flow == JOB:
+        product.bootstrap()
+        product.manage("shell", "-c", f"path = {str(JOB_DOCUMENT)!r}\n{_DEPLOY}")
+    else:
+        product.bootstrap("--flow", flow)
     product.serve()
     product.work()
     product.wait_until_ready()
+
+
+_DEPLOY = """
+from pathlib import Path
+from django.utils import timezone
+from flows import publishing
+from flows.models import Flow, Pair
+by = {"actor": "benchmark", "now": timezone.now()}
+pair = Pair.objects.get()
+flow = Flow.objects.create(integration=pair.integration, slug="job", name="Job")
+version = publishing.publish(flow=flow, document=Path(path).read_text("utf-8"), **by)
+publishing.deploy(version=version, pair=pair, **by)
+"""
 
 
 def endpoint(product: Product) -> tuple[str, str]:

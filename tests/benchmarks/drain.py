@@ -34,7 +34,7 @@ def measure(asked: Asked) -> Measured:
     for _ in range(asked.rounds):
         for kind in asked.kinds:
             with a_database(kind) as database, a_product(database, redis=asked.redis) as product:
-                make_ready(product, latency=asked.latency)
+                make_ready(product, latency=asked.latency, flow=asked.flow)
                 slow = single.rate(product.sandbox["salesforce"], events=SINGLE_CALLS)
                 figures = drained(product, [Maker().make(number, 2) for number in range(asked.events)])
                 table.add(kind, {**figures, "times": figures["rate"] / slow})

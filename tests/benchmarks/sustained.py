@@ -80,7 +80,7 @@ def measure(asked: Asked) -> Measured:
 
 def _product(kind: str, asked: Asked) -> Figures:
     with a_database(kind) as database, a_product(database, redis=asked.redis) as product:
-        make_ready(product, latency=asked.latency)
+        make_ready(product, latency=asked.latency, flow=asked.flow)
 
         def wait(_events: int) -> None:
             checking.wait_until_drained(product, within=300)
