@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 from django import forms
 
@@ -33,6 +34,38 @@ class Discard(forms.Form):
         if given != "PRODUCTION":
             raise forms.ValidationError("This environment is production. Type the word to go on.")
         return given
+
+
+class Assign(forms.Form):
+    """Who sees to a cause."""
+
+    person = forms.CharField(required=False, max_length=254, label="Who sees to it")
+
+
+class Snooze(forms.Form):
+    """For how long a cause is left out of the list; nothing: it is shown again."""
+
+    SPANS: ClassVar[dict[str, tuple[str, timedelta]]] = {
+        "1h": ("1 hour", timedelta(hours=1)),
+        "1d": ("1 day", timedelta(days=1)),
+        "3d": ("3 days", timedelta(days=3)),
+        "7d": ("1 week", timedelta(days=7)),
+        "30d": ("30 days", timedelta(days=30)),
+    }
+    span = forms.ChoiceField(
+        required=False, label="Put off for", choices=[(key, told) for key, (told, _) in SPANS.items()]
+    )
+
+    def until(self, now: datetime) -> datetime | None:
+        """Return until when, counted from `now`."""
+        chosen = self.cleaned_data["span"]
+        return now + self.SPANS[chosen][1] if chosen else None
+
+
+class Tags(forms.Form):
+    """The tags of a cause, with commas between them."""
+
+    tags = forms.CharField(required=False, max_length=400, label="Tags")
 
 
 class Deploy(forms.Form):

@@ -24,12 +24,14 @@ from flows.models import (
     Attempt,
     AwaitedEvent,
     Burst,
+    Cause,
     Change,
     DeadLetter,
     Effect,
     Event,
     Fate,
     Gate,
+    GroupRetry,
     Lane,
     Notice,
     Passage,
@@ -46,7 +48,9 @@ from flows.sweeps import LONG_LIVED
 # Above the 30 days for which Stripe lists events, and a walk's own delays. An emptied row takes about 500
 # bytes with all its indexes on PostgreSQL, which is cheaper to bear than a second table to keep true.
 GUARD = timedelta(days=35)
-REPORTED = timedelta(days=90)  # how long it can be looked up what a comparison of records has found
+# How long it can be looked up what a comparison of records or a retry of many letters came to, and how long
+# it is known who saw to a cause that is gone.
+REPORTED = timedelta(days=90)
 FORGOTTEN = timedelta(days=400)  # after which no sweep looks at an object any more
 USED_UP = timedelta(hours=1)  # since the last period of a gate ended
 CALMED = timedelta(days=90)  # since a burst was over; a run of it may have been held all that time
@@ -197,6 +201,17 @@ def _old_reports(before: datetime) -> Rows:
     return Resync.objects.filter(ended_at__lt=before)
 
 
+def _old_retries(before: datetime) -> Rows:
+    """Return retries of groups that ended; letters that are still there forget with which they were."""
+    return GroupRetry.objects.filter(ended_at__lt=before)
+
+
+def _forgotten_causes(before: datetime) -> Rows:
+    """Return causes that have no letters any more, nor had anything arranged about them lately."""
+    letter = DeadLetter.objects.filter(fingerprint=OuterRef("fingerprint"))
+    return Cause.objects.filter(~Exists(letter), changed_at__lt=before)
+
+
 def _used_gates(before: datetime) -> Rows:
     """Return gates whose periods are over: who comes next begins anew, with a row or without."""
     return Gate.objects.filter(ends__lt=int(before.timestamp() * 1000))
@@ -258,6 +273,14 @@ SUBJECTS: tuple[Subject, ...] = (
     ),
     Subject(
         "comparisons", "comparisons of records", Resync, "", lambda: REPORTED, _old_reports, _delete(Resync)
+    ),
+    Subject(
+        "group retries", "retries of many dead letters", GroupRetry, "", lambda: REPORTED, _old_retries,
+        _delete(GroupRetry),
+    ),
+    Subject(
+        "causes", "causes of dead letters that are gone", Cause, "", lambda: REPORTED, _forgotten_causes,
+        _delete(Cause),
     ),
     Subject("gates", "turns that were taken", Gate, "", lambda: USED_UP, _used_gates, _delete(Gate)),
     Subject("bursts", "bursts that are over", Burst, "", lambda: CALMED, _old_bursts, _delete(Burst)),

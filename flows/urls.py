@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from flows.views import (
+    arranged,
     canvas,
     canvas_trials,
     design,
@@ -38,6 +39,9 @@ urlpatterns: list[URLPattern] = [
     path("dead-letters/causes/<slug:fingerprint>/", letters.group, name="letter_group"),
     path("dead-letters/causes/<slug:fingerprint>/retry/", letters.retry_group, name="retry_group"),
     path("dead-letters/causes/<slug:fingerprint>/discard/", letters.discard_group, name="discard_group"),
+    path("dead-letters/causes/<slug:fingerprint>/assign/", arranged.assign, name="assign_cause"),
+    path("dead-letters/causes/<slug:fingerprint>/snooze/", arranged.snooze, name="snooze_cause"),
+    path("dead-letters/causes/<slug:fingerprint>/tags/", arranged.tag, name="tag_cause"),
     path("dead-letters/<str:letter>/retry/", letters.retry, name="retry"),
     path("dead-letters/<str:letter>/discard/", letters.discard, name="discard"),
     path("questions/", reviews.questions, name="questions"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import re_path
 from rest_framework.routers import SimpleRouter
 
+from flows.api.causes import CauseViewSet
 from flows.api.checks import CheckViewSet
 from flows.api.deployments import DeploymentViewSet
 from flows.api.design import FlowViewSet, IntegrationViewSet, VersionViewSet
@@ -48,7 +49,15 @@ CHANGES = rf"^connections/(?P<id>{PUBLIC_ID})/missed-changes/"
 ORG = rf"^connections/(?P<id>{PUBLIC_ID})/org/"
 TOPICS = rf"^connections/(?P<id>{PUBLIC_ID})/topics/"
 OF_A_FLOW = rf"^flows/(?P<flow>{PUBLIC_ID})/"
+CAUSES = r"^dead-letters/causes/"
 urlpatterns = [
+    # Before the router, to whom "causes" would be the id of a letter.
+    re_path(CAUSES + "$", CauseViewSet.as_view({"get": "list"}), name="causes"),
+    re_path(
+        CAUSES + r"(?P<id>[A-Za-z0-9_-]{1,64})/$",
+        CauseViewSet.as_view({"patch": "partial_update"}),
+        name="cause",
+    ),
     *router.urls,
     re_path(OF_A_FLOW + "try/$", TrialViewSet.as_view({"post": "try_out"}), name="try"),
     re_path(OF_A_FLOW + "passages/$", PassageViewSet.as_view({"get": "list"}), name="passages"),

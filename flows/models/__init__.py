@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flows.models.awaited import AwaitedEvent
 from flows.models.cases import TestCase
+from flows.models.causes import Cause, CauseTag, GroupRetry
 from flows.models.changes import Change
 from flows.models.design import Flow, Integration, Pair
 from flows.models.drafts import Draft, DraftEdit
@@ -28,6 +29,8 @@ __all__ = [
     "Attempt",
     "AwaitedEvent",
     "Burst",
+    "Cause",
+    "CauseTag",
     "Change",
     "DeadLetter",
     "Deployment",
@@ -41,6 +44,7 @@ __all__ = [
     "Flow",
     "FlowVersion",
     "Gate",
+    "GroupRetry",
     "Impact",
     "Integration",
     "Lane",

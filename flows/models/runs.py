@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from flows.models.causes import GroupRetry
 from flows.models.design import Flow, Pair
 from flows.models.inbox import Event, Fate
 from flows.models.lanes import Lane
@@ -258,6 +259,13 @@ class DeadLetter(models.Model):
     resolved_at = models.DateTimeField(null=True)
     resolution = models.CharField(max_length=12, choices=Resolution.choices, blank=True)
     resolved_by = models.CharField(max_length=254, blank=True)
+    group_retry = models.ForeignKey(
+        GroupRetry,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="letters",
+        help_text="With which many were retried; empty where it was retried alone, or all at once.",
+    )
 
     objects = DeadLetterQuerySet.as_manager()
 

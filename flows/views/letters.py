@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Count, Max, Min, QuerySet
@@ -13,10 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flows import deadletters, error_catalogue
+from flows import causes, deadletters, error_catalogue
 from flows.forms import Discard
-from flows.models import DeadLetter
+from flows.models import Cause, DeadLetter
+from flows.views import arranged
 from flows.views.answers import done
+from flows.views.trends import Chart
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.accounts.models import Environment
 from integrator.kernel.redact import redact_text
@@ -42,6 +44,8 @@ class Group:
     newest: DeadLetter
     title: str
     message: str
+    trend: Chart
+    cause: Cause | None = None  # what people arranged, if anything
 
     @property
     def hopeless(self) -> bool:
@@ -53,11 +57,14 @@ class Group:
 @require_GET
 def dead_letters(request: HttpRequest, workspace: str, environment: str) -> HttpResponse:
     """Show what waits for a person, the cause with the newest letter first."""
-    here = environment_of(request)
-    groups = _groups(_open(here))
+    here, now = environment_of(request), timezone.now()
+    wanted = arranged.wanted(request)
+    groups = _groups(causes.narrowed(causes.open_letters(here), here, wanted, now=now), here, now)
     context = {
         "groups": groups,
         "total": sum(group.count for group in groups),
+        "filters": arranged.filters(request, wanted, now=now),
+        "now": now,
         "workspace": scope_of(request).workspace,
         "environment": here,
     }
@@ -68,25 +75,23 @@ def dead_letters(request: HttpRequest, workspace: str, environment: str) -> Http
 @require_GET
 def group(request: HttpRequest, workspace: str, environment: str, fingerprint: str) -> HttpResponse:
     """Show the letters of one cause, one by one."""
-    here = environment_of(request)
-    letters = _open(here).filter(fingerprint=fingerprint)
-    groups = _groups(letters)
+    here, now = environment_of(request), timezone.now()
+    letters = causes.open_letters(here).filter(fingerprint=fingerprint)
+    groups = _groups(letters, here, now)
     page = Page.of(letters.select_related(*WITH_ALL), request)
     context = {
         "group": groups[0] if groups else None,
         "page": page,
         "fingerprint": fingerprint,
+        "now": now,
         "workspace": scope_of(request).workspace,
         "environment": here,
+        **arranged.choices(here),
     }
     return render(request, "flows/letter_group.html", context)
 
 
-def _open(environment: Environment) -> QuerySet[DeadLetter]:
-    return DeadLetter.objects.unresolved().filter(event__connection__environment=environment)
-
-
-def _groups(letters: QuerySet[DeadLetter]) -> Sequence[Group]:
+def _groups(letters: QuerySet[DeadLetter], environment: Environment, now: datetime) -> Sequence[Group]:
     found = (
         letters.order_by()
         .values("fingerprint")
@@ -95,19 +100,29 @@ def _groups(letters: QuerySet[DeadLetter]) -> Sequence[Group]:
     )
     rows = list(found)
     newest = letters.select_related(*WITH_ALL).in_bulk([row["newest"] for row in rows])
-    return [
-        _group(row["count"], row["first"], row["last"], newest[row["newest"]])
+    fingerprints = [row["fingerprint"] for row in rows]
+    trends = causes.trends(environment, fingerprints, now=now)
+    known = causes.known(environment, fingerprints)
+    groups = [
+        _group(
+            row["count"],
+            row["first"],
+            row["last"],
+            newest[row["newest"]],
+            Chart.of(trends[row["fingerprint"]]),
+        )
         for row in rows
         if row["newest"] in newest
     ]
+    return [replace(group, cause=known.get(group.fingerprint)) for group in groups]
 
 
-def _group(count: int, first: datetime, last: datetime, newest: DeadLetter) -> Group:
+def _group(count: int, first: datetime, last: datetime, newest: DeadLetter, trend: Chart) -> Group:
     told = error_catalogue.explain(
         error_class=newest.error_class, code=newest.code, field=newest.field, message=newest.message
     )
     title = TITLES.get(newest.code, told.title)
-    return Group(newest.fingerprint, count, first, last, newest, title, redact_text(newest.message))
+    return Group(newest.fingerprint, count, first, last, newest, title, redact_text(newest.message), trend)
 
 
 # What a person decides
@@ -129,7 +144,7 @@ def retry(request: HttpRequest, workspace: str, environment: str, letter: str) -
 @require_POST
 def retry_group(request: HttpRequest, workspace: str, environment: str, fingerprint: str) -> HttpResponse:
     """Try every open letter of one cause again."""
-    letters = _open(environment_of(request)).filter(fingerprint=fingerprint)
+    letters = causes.open_letters(environment_of(request)).filter(fingerprint=fingerprint)
     count = deadletters.retry_all(letters=letters, actor=scope_of(request).actor, now=timezone.now())
     if not count:
         return refuse(request, "Nothing was left to retry: somebody was quicker.")
@@ -159,7 +174,10 @@ def discard(request: HttpRequest, workspace: str, environment: str, letter: str)
 @require_http_methods(["GET", "POST"])
 def discard_group(request: HttpRequest, workspace: str, environment: str, fingerprint: str) -> HttpResponse:
     """Ask for the reason, then close every open letter of one cause."""
-    letters, form = _open(environment_of(request)).filter(fingerprint=fingerprint), _reason(request)
+    letters, form = (
+        causes.open_letters(environment_of(request)).filter(fingerprint=fingerprint),
+        _reason(request),
+    )
     if not form.is_valid():
         return _ask_for_reason(request, form, fingerprint=fingerprint, count=letters.count())
     reason, actor = form.cleaned_data["reason"], scope_of(request).actor

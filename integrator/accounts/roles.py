@@ -28,6 +28,7 @@ POLICY: dict[str, frozenset[Role]] = {
     "runs.payload": frozenset({Role.DESIGNER, Role.OPERATOR, Role.ADMIN}),
     "deadletters.retry": frozenset({Role.OPERATOR, Role.ADMIN}),
     "deadletters.discard": frozenset({Role.OPERATOR, Role.ADMIN}),
+    "deadletters.arrange": frozenset({Role.OPERATOR, Role.ADMIN}),
     "reviews.answer": frozenset({Role.OPERATOR, Role.ADMIN}),
     # Which approvals a role may decide says each of them; people that it names may have any of these.
     "approvals.decide": EVERYBODY - {Role.AUDITOR},
@@ -49,6 +50,7 @@ POLICY: dict[str, frozenset[Role]] = {
     "tokens.manage": frozenset({Role.ADMIN}),
     "audit.view": frozenset({Role.ADMIN, Role.AUDITOR}),
     "health.view": EVERYBODY,
+    "status.view": frozenset({Role.OPERATOR, Role.ADMIN}),
 }
 
 # What each permission lets somebody do, as it is said to whom it is refused.
@@ -60,6 +62,7 @@ MEANING: dict[str, str] = {
     "runs.payload": "see the content of events",
     "deadletters.retry": "retry dead letters",
     "deadletters.discard": "discard dead letters",
+    "deadletters.arrange": "assign, put off or tag dead letters",
     "reviews.answer": "answer questions",
     "approvals.decide": "approve or decline",
     "effects.decide": "decide about effects",
@@ -80,6 +83,7 @@ MEANING: dict[str, str] = {
     "tokens.manage": "make or revoke API tokens",
     "audit.view": "see the audit trail",
     "health.view": "see whether the product is well",
+    "status.view": "see what the doctor finds about the installation",
 }
 
 

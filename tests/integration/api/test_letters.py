@@ -63,3 +63,17 @@ def test_a_misspelt_filter_retries_nothing(admin, stage):
 
     assert answer.status_code == 400
     assert DeadLetter.objects.unresolved().count() == 1
+
+
+def test_causes_are_listed_and_arranged(admin, stage):
+    (before,) = admin.get("dead-letters/causes/", environment="dev").json()
+    changes = {"environment": "dev", "assignee": "admin-acme@maker.test", "tags": ["Finance"]}
+
+    after = admin("PATCH", f"dead-letters/causes/{stage.letter.fingerprint}/", changes)
+
+    assert (before["count"], before["newest"], before["assignee"]) == (1, stage.letter.public_id, None)
+    assert len(before["trend"]) == 14
+    assert (after.json()["assignee"], after.json()["tags"]) == ("admin-acme@maker.test", ["finance"])
+    assert len(admin.get("dead-letters/causes/", environment="dev", tag="finance").json()) == 1
+    assert admin.get("dead-letters/causes/", environment="dev", assigned="nobody").json() == []
+    assert admin("PATCH", "dead-letters/causes/unknown/", {"environment": "dev"}).status_code == 404
