@@ -9,15 +9,15 @@ from flows.error_catalogue import CLASSES, RULES, explain
 from integrator.kernel import errors
 
 
-@pytest.mark.parametrize("code", sorted(RULES))
-def test_every_rule_explains_itself(code):
-    found = explain(code=code, field="Amount__c")
+def test_every_rule_explains_itself():
+    for code in RULES:
+        found = explain(code=code, field="Name")
 
-    assert found.error_class in CLASSES
-    assert found.title
-    assert found.explanation.endswith(".")
-    assert found.suggestion.endswith(".")
-    assert "{" not in found.explanation + found.suggestion
+        assert found.error_class in CLASSES, code
+        assert found.title, code
+        assert found.explanation.endswith("."), code
+        assert found.suggestion.endswith("."), code
+        assert "{" not in found.explanation + found.suggestion, code
 
 
 @pytest.mark.parametrize(
