@@ -272,6 +272,7 @@ SPECTACULAR_SETTINGS = {
         "ConnectionState": "connectors.models.Connection.State",
         "RunState": "flows.models.Run.State",
         "Fate": "flows.models.Fate",
+        "FindingState": "monitoring.status_api.STATES",
         "LinkState": "flows.models.Link.State",
         "EffectKind": "flows.models.Effect.Kind",
         "QuestionKind": "flows.models.Review.Kind",

@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from integrator import health
 from integrator.accounts.access import home
-from monitoring import metrics
+from monitoring import metrics, status
 
 handler403 = "integrator.web.forbidden"
 handler404 = "integrator.web.not_found"
@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("flows.api")),
     path("api/v1/", include("connectors.api")),
     path("api/", include("integrator.accounts.docs_urls")),
+    path("w/<slug:workspace>/settings/status/", status.page, name="status"),
     path("w/<slug:workspace>/settings/", include("integrator.accounts.urls")),
     path(PLACE, include("monitoring.urls")),
     path(PLACE, include("flows.urls")),

@@ -97,3 +97,13 @@ def is_current(sealed: bytes | memoryview) -> bool:
     except InvalidToken:
         return False
     return True
+
+
+def opens(sealed: bytes | memoryview) -> bool:
+    """Tell whether any key of the ring opens `sealed`, whosever it is."""
+    _, ring = _ring(_keys())
+    try:
+        ring.decrypt(bytes(sealed))
+    except InvalidToken:
+        return False
+    return True

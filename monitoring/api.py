@@ -20,6 +20,7 @@ from integrator.accounts.access import Scope, scope_of
 from integrator.accounts.rest import WITHIN, refusals
 from monitoring import standing
 from monitoring.alert_api import router
+from monitoring.status_api import Status
 
 
 class HealthOfConnectionSerializer(serializers.ModelSerializer[Connection]):
@@ -100,4 +101,8 @@ def _health(scope: Scope, now: datetime) -> Mapping[str, Any]:
     }
 
 
-urlpatterns: list[URLPattern | URLResolver] = [path("health/", Health.as_view(), name="health"), *router.urls]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("health/", Health.as_view(), name="health"),
+    path("status/", Status.as_view(), name="status_api"),
+    *router.urls,
+]

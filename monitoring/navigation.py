@@ -123,6 +123,7 @@ WORKSPACE_PLACES: tuple[Place, ...] = (
     ),
     Place("API tokens", "accounts:tokens", "key-round", "tokens.view", views=("accounts:make_token",)),
     Place("Audit trail", "accounts:audit", "scroll-text", "audit.view"),
+    Place("Status", "status", "shield-check", "status.view"),
 )
 
 

@@ -20,33 +20,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.db.models import Model
 
-from connectors.models import AccessToken, Credential, WebhookSecret
-from flows.models import AppliedVersion, Attempt, Effect, Event, Link, LinkChange, Review, Run, TestCase
 from integrator import vault
-from monitoring.models import OutgoingMail
+from monitoring.doctor.sealed import SEALED, SEEDED, SEEDS
 
-# Every sealed column. A test fails when a model gains one that is not here.
-SEALED: tuple[tuple[type[Model], str], ...] = (
-    (Credential, "ciphertext"),
-    (AccessToken, "ciphertext"),
-    (WebhookSecret, "ciphertext"),
-    (Event, "body"),
-    (Attempt, "trace"),
-    (Run, "kept"),
-    (Link, "agreed"),
-    (Link, "base"),
-    (LinkChange, "values"),
-    (AppliedVersion, "past"),
-    (Effect, "request"),
-    (Effect, "result"),
-    (Review, "evidence"),
-    (TestCase, "given"),
-    (TestCase, "expected"),
-    (OutgoingMail, "sealed"),
-)
 BATCH = 500
-
-SEEDED = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
 
 
 @dataclass(slots=True)
@@ -106,7 +83,7 @@ def reseal_second_factors() -> Count:
     count = Count()
     for factor in Authenticator.objects.filter(type__in=SEEDED).iterator():
         before = dict(factor.data)
-        for name in ("secret", "seed"):
+        for name in SEEDS:
             if renewed := _renewed(before.get(name, "").encode(), count) if before.get(name) else None:
                 factor.data[name] = renewed.decode()
         if factor.data != before:

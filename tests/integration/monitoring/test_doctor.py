@@ -1,0 +1,213 @@
+"""The doctor finds who does not work, what cannot be opened, and why nothing arrives; each fault is made."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+from django.utils import timezone
+
+from connectors import connections
+from connectors.models import Connection, Topic
+from integrator import vault
+from monitoring.conservation import hour_of
+from monitoring.doctor import database, outside, sealed, work
+from monitoring.doctor.findings import Finding, State
+from monitoring.doctor.look import Look
+from monitoring.models import ConservationHour, Duty
+from tests.builders import NOON, a_connection
+from tests.integration.flows.given import a_worker, an_event, die
+
+pytestmark = pytest.mark.django_db
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+def look(**fields: object) -> Look:
+    return Look(**({"now": NOON} | fields))  # type: ignore[arg-type]
+
+
+def only(findings: object) -> Finding:
+    """Return the one finding that there is."""
+    (found,) = findings  # type: ignore[misc]
+    return found
+
+
+# Who works
+
+
+def test_workers_that_stopped_beating_are_found_before_anything_waits():
+    worker = a_worker()
+    Duty.objects.create(name="alerts", holder="host:1:1", held_until=timezone.now() + MINUTE)
+    assert work.workers(look(now=timezone.now())).state is State.OK
+
+    die(worker)
+    found = work.workers(look(now=timezone.now()))
+
+    assert found.state is State.WARNING
+    assert "0 alive" in found.detail
+    assert "manage.py work" in found.remedy
+
+
+def test_workers_that_had_nothing_to_do_yet_are_believed_to_be_there_while_somebody_watches():
+    assert work.workers(look()).state is State.WARNING
+
+    Duty.objects.create(name="alerts", holder="host:1:1", held_until=NOON + MINUTE)
+
+    assert work.workers(look()).state is State.OK
+
+
+def test_nobody_who_watches_is_found():
+    assert only(work.watching(look())).state is State.WARNING
+    Duty.objects.create(name="alerts", holder="host:1:1", held_until=NOON)
+    assert only(work.watching(look())).state is State.OK
+
+    assert only(work.watching(look(now=NOON + 5 * MINUTE))).state is State.BROKEN
+
+
+def test_a_topic_that_nobody_hears_is_found_and_one_that_is_heard_is_counted():
+    org = a_connection("salesforce")
+    Topic.objects.create(connection=org, name="/event/Paid__e", created_at=NOON - DAY)
+
+    found = only(work.listener(look()))
+
+    assert (found.state, "manage.py listen" in found.remedy) == (State.BROKEN, True)
+    assert found.about == "acme/dev/Salesforce /event/Paid__e"
+
+    Topic.objects.update(lease_until=NOON + MINUTE, listener="host:1", kept_until=NOON)
+    assert only(work.listener(look())).detail == "1 topic, 1 listener"
+
+
+# What is encrypted
+
+
+def test_contents_whose_key_is_gone_are_found_among_the_rest(settings):
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    stripe = a_connection()
+    settings.ENCRYPTION_KEYS = [old]
+    an_event(stripe)
+    settings.ENCRYPTION_KEYS = [new, old]
+    for _ in range(20):
+        an_event(stripe)
+
+    being_rotated = sealed.contents(look())
+    settings.ENCRYPTION_KEYS = [new]
+    lost = sealed.contents(look())
+
+    assert being_rotated.state is State.OK
+    assert "1 value of those looked at needs an older key" in being_rotated.detail
+    assert lost.state is State.BROKEN
+    assert "event: body (1 of" in lost.detail
+
+
+def test_a_key_opens_what_it_sealed_and_nothing_else(settings):
+    value = vault.seal(b"plain", owner="somebody")
+    assert vault.opens(value)
+
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+
+    assert not vault.opens(value)
+
+
+# The ways to other systems
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({"last_success_at": NOON - MINUTE}, State.OK),
+        ({"pinned_account": ""}, State.WARNING),
+        ({"state": "paused", "state_reason": "Moving"}, State.WARNING),
+        ({"state": "resting", "state_reason": "Limit", "paused_until": NOON + MINUTE}, State.WARNING),
+        ({"state": "resting", "state_reason": "It leads elsewhere"}, State.BROKEN),
+        ({"last_success_at": NOON - DAY, "last_failure_at": NOON, "last_failure": "reset"}, State.WARNING),
+        ({"api_used": 90, "api_limit": 100}, State.WARNING),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else value.word,
+)
+def test_a_connection_is_told_as_it_is_known(fields, state):
+    a_connection("salesforce", **fields)
+
+    found = only(outside.connected(look()))
+
+    assert found.state is state
+    assert bool(found.remedy) is (state is not State.OK)
+
+
+def a_webhook(**fields: object) -> Connection:
+    """Return a connection to Stripe with an endpoint that was added two days ago."""
+    stripe = a_connection(**({"base_url": "https://api.stripe.com"} | fields))
+    connections.add_webhook_endpoint(connection=stripe, secret="whsec_planted_secret", actor="x", now=NOON)
+    stripe.webhook_endpoints.update(created_at=NOON - 2 * DAY)
+    return stripe
+
+
+@pytest.fixture
+def _reachable(settings):
+    settings.PUBLIC_URL = "https://integrator.example.com"
+
+
+def of_webhooks() -> Finding:
+    return only(outside.webhooks(look()))
+
+
+@pytest.mark.usefixtures("_reachable")
+def test_a_delivery_of_a_minute_ago_shows_that_webhooks_arrive():
+    stripe = a_webhook()
+    assert of_webhooks().state is State.WARNING  # nothing in two days
+
+    stripe.webhook_endpoints.get().secrets.update(last_used_at=NOON - MINUTE)
+
+    assert (of_webhooks().state, of_webhooks().detail) == (State.OK, "last delivery 1 min ago")
+
+
+@pytest.mark.usefixtures("_reachable")
+def test_webhooks_that_bring_nothing_while_the_list_does_are_broken():
+    stripe = a_webhook()
+    ConservationHour.objects.create(
+        connection=stripe, hour=hour_of(NOON), found=7, delivered=0, counted_at=NOON
+    )
+
+    assert of_webhooks().state is State.BROKEN
+    assert "7 events came from Stripe's list" in of_webhooks().detail
+
+
+@pytest.mark.usefixtures("_reachable")
+def test_an_endpoint_whose_secrets_have_expired_is_broken():
+    a_webhook().webhook_endpoints.get().secrets.update(expires_at=NOON - MINUTE)
+
+    assert of_webhooks().state is State.BROKEN
+
+
+def test_a_connection_without_an_endpoint_is_told_unless_that_is_wanted():
+    stripe = a_connection()
+    assert "no endpoint" in of_webhooks().detail
+
+    stripe.configure(walk_only=True)
+
+    assert of_webhooks().state is State.OK
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8000", "http://integrator.example.com"])
+def test_stripe_cannot_deliver_to_this_machine_or_without_tls_but_the_simulated_one_can(settings, address):
+    settings.PUBLIC_URL = address
+    stripe = a_webhook()
+    assert address in of_webhooks().detail
+    assert "INTEGRATOR_PUBLIC_URL" in of_webhooks().remedy
+
+    Connection.objects.update(base_url="http://127.0.0.1:1")
+    stripe.webhook_endpoints.get().secrets.update(last_used_at=NOON)
+
+    assert of_webhooks().state is State.OK
+
+
+def test_a_clock_that_is_behind_shows_by_events_that_come_before_they_happened():
+    stripe = a_connection()
+    an_event(stripe, received_at=NOON + MINUTE)
+    assert database.clock_of_senders(look()).state is State.OK
+
+    for _ in range(2):
+        an_event(stripe, received_at=NOON - 3 * MINUTE)
+
+    assert database.clock_of_senders(look()).state is State.BROKEN
