@@ -73,8 +73,14 @@ def collapsed(
 
 
 def _did_the_work_of_all(newest: Loaded, finished: batch.Finished) -> bool:
-    """Tell whether older runs would have written the same records: none that only the newest event names."""
+    """
+    Tell whether older runs would have written the same records: none that only the newest event names.
+
+    What it has left out as history they may have to do.
+    """
     own = {newest.about}
+    if "skipped" in finished.item.effects:
+        return False
     return isinstance(finished.outcome, Done | End) and all(
         write.external_id in own | {write.stripe_id, write.record_id} for write in finished.writes
     )

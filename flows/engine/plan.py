@@ -60,6 +60,7 @@ class Plan:
     effects_within: timedelta = timedelta(hours=24)
     reads: tuple[str, ...] = ()  # the fields of the record that started the run
     begins: CompiledRules | None = None  # what must hold of that record
+    goes_by_record: bool = False  # and by nothing else: every event that finds it the same does the same
 
     @property
     def collapses(self) -> bool:
@@ -67,8 +68,11 @@ class Plan:
         Tell whether of several waiting events of one object the newest alone does the work of all.
 
         Only where every event reaches the same writes: nothing decides, asks, creates or must happen once,
-        and no step leads one way or another or has its failure handled.
+        and no step leads one way or another or has its failure handled. Where a record is read anew and
+        decides alone, all go the same way; then only what asks, or must happen once for each event, forbids.
         """
+        if self.goes_by_record:
+            return all(node.nature in _OF_A_RECORD or node.kind == _ALERT for node in _every(self.nodes))
         alike = all(node.nature in _STATE_ONLY and not node.leads_apart for node in _every(self.nodes))
         return alike and self.begins is None
 
@@ -97,6 +101,8 @@ class Plan:
 
 
 _STATE_ONLY = frozenset({"pure", "reads", "writes"})
+_OF_A_RECORD = _STATE_ONLY | {"decides", "creates"}
+_ALERT = "alert"  # which is given once for each state of the record that was read
 
 
 def _every(line: Line) -> Iterator[Node]:
@@ -123,7 +129,15 @@ def build(document: FlowDocument, *, kinds: Mapping[str, Kind]) -> Plan:
         effects_within=timedelta(hours=document.trigger.effects_within_hours),
         reads=records.fields_read(document, kinds),
         begins=_begins(document),
+        goes_by_record=_goes_by_record(document, kinds),
     )
+
+
+def _goes_by_record(document: FlowDocument, kinds: Mapping[str, Kind]) -> bool:
+    """Tell whether the record, as it is read at the beginning, is all that the event has to say."""
+    trigger = document.trigger
+    is_read = isinstance(trigger, ChangeTrigger) and "deleted" not in trigger.changes
+    return is_read and not records.reads_event(document, kinds)
 
 
 def _begins(document: FlowDocument) -> CompiledRules | None:

@@ -60,6 +60,11 @@ def fields_read(document: FlowDocument, kinds: Mapping[str, Kind]) -> tuple[str,
     return tuple(sorted(found))
 
 
+def reads_event(document: FlowDocument, kinds: Mapping[str, Kind]) -> bool:
+    """Tell whether the flow reads of the event itself, such as which of its fields changed."""
+    return any(re.match(r"(?:event|previous)\b", path) for path in _paths(document, kinds))
+
+
 def _paths(document: FlowDocument, kinds: Mapping[str, Kind]) -> Iterator[str]:
     settings: list[Any] = [
         kinds[step.kind].settings_model.model_validate(step.settings) for step, _ in walk(document.steps)

@@ -42,7 +42,7 @@ class AlertSettings(BaseModel):
 
 
 class Alert(StepKind):
-    """Tell the administrators something, once for each event; events of long ago tell nothing."""
+    """Tell the administrators something, once for each event or state of a record; nothing of long ago."""
 
     slug: ClassVar[str] = "alert"
     label: ClassVar[str] = "Alert"
@@ -59,7 +59,7 @@ class Alert(StepKind):
                 return Done({"skipped": HISTORY}, effect="skipped")
             # Nothing of the try is in the key, so that however often the event is handled it is told once.
             note = Note(
-                key=f"alert:{item.key(step_id)}:{item.event.id}",
+                key=f"alert:{item.key(step_id)}:{_occasion(item)}",
                 kind="flow_alert",
                 severity=settings.severity,
                 title=" ".join(title(item.context).text.split())[:_LONGEST_TITLE],
@@ -73,3 +73,10 @@ class Alert(StepKind):
             return [tell(item) for item in batch]
 
         return step
+
+
+def _occasion(item: Item) -> str:
+    """Return what the alert is given once for: the event, or the state in which it found its record."""
+    if not (item.event.record_id and item.source.fetched):
+        return item.event.id
+    return f"{item.event.record_id}@{item.source.not_after.isoformat()}"

@@ -153,6 +153,9 @@ def test_what_cannot_be_paid_makes_no_link_and_says_why(desk: Desk) -> None:
     desk.come_to_rest()
 
     told = [f"{one.title}: {one.text}" for one in Notice.objects.all()]
+    # Each was made, got its amount and was ticked before anybody looked: one of these events did it for all.
+    assert len(told) == len(said)
+    assert Run.objects.exclude(fate="superseded").count() == len(said)
     for deal, why in said.items():
         assert any(deal in one and why in one for one in told), (why, told)
         assert desk.opportunity(deal).get("Stripe_Payment_Link__c") is None

@@ -14,7 +14,7 @@ from flows.engine.records import Record
 from flows.steps import registry
 from integrator.kernel.errors import Missing, Transient
 from tests.fakes import NOON
-from tests.unit.flows.test_definition import a_condition, a_document, a_map, a_stop, an_upsert
+from tests.unit.flows.test_definition import a_document, a_map, a_stop, an_upsert
 
 KINDS = registry.load()
 FIRST, SECOND = "001000000000001AAA", "001000000000002AAA"
@@ -148,12 +148,30 @@ def test_an_event_tells_whether_our_own_write_has_caused_it(origin, ours):
     assert started.named(BusEvent.of(payload), "e1", FIRST, NOON).ours is ours
 
 
-def test_a_condition_of_the_trigger_keeps_each_event_to_itself():
-    steps = (a_map(), an_upsert())
+def a_step(kind: str, *behind: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """Return a step with that kind for its id, and what stands behind it where it says no."""
+    return {"id": kind[-9:], "kind": kind, "settings": settings, "exits": {"no": [*behind]} if behind else {}}
 
-    assert a_plan(*steps).collapses
-    assert not a_plan(*steps, when={"all": [{"path": "Account.Name", "is": "present"}]}).collapses
-    assert not a_plan(a_condition(yes=[a_stop()])).collapses
+
+NAMED = {"all": [{"path": "Account.Name", "is": "present"}]}
+UPDATED = {"all": [{"path": "event.type", "is": "equal", "value": "Account.updated"}]}
+
+
+@pytest.mark.parametrize(
+    ("steps", "trigger", "collapses"),
+    [
+        pytest.param([a_map(), an_upsert()], {"when": NAMED}, True, id="the record decides"),
+        pytest.param(
+            [a_step("condition", a_step("alert", title="Oh"), **NAMED)], {}, True, id="it tells that"
+        ),
+        pytest.param([a_step("condition", a_stop(), **UPDATED)], {}, False, id="the event decides"),
+        pytest.param([a_step("alert", title="{event.id}")], {}, False, id="the event is told"),
+        pytest.param([a_stop()], {"changes": ["deleted"], "when": NAMED}, False, id="nothing is read anew"),
+        pytest.param([a_step("salesforce.start_flow", flow="Dun")], {}, False, id="each event starts a flow"),
+    ],
+)
+def test_events_that_find_a_record_the_same_are_handled_once_together(steps, trigger, collapses):
+    assert a_plan(*steps, **trigger).collapses is collapses
 
 
 def test_what_a_flow_writes_to_its_own_record_is_read_too():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from flows.engine import batch, definition, plan
+from flows.engine.item import Item
 from flows.engine.outcome import AskHuman, Done, GiveUp, Option, Pause
 from flows.engine.policy import Policy
 from flows.steps import registry
@@ -174,6 +176,22 @@ def test_an_event_is_told_once_however_often_it_is_handled():
 
     keys = [note.key for item in (first, again, other) for note in item.notes]
     assert keys == ["alert:here:evt_1", "alert:here:evt_1", "alert:here:evt_2"]
+
+
+def test_events_that_find_a_record_in_one_state_tell_it_once():
+    def found(event_id: str, second: int, *, fetched: bool = True) -> Item:
+        item = a_mapped({})
+        at = NOON + timedelta(seconds=second)
+        item.event = replace(item.event, id=event_id, record_id="001A")
+        item.source = replace(item.source, not_after=at, fetched=fetched)
+        return item
+
+    first, same, later = found("e1", 0), found("e2", 0), found("e3", 9)
+    take("alert", FAILED, [first, same, later, last := found("e4", 9, fetched=False)])
+
+    keys = [item.notes[0].key for item in (first, same, later, last)]
+    assert keys[0] == keys[1] != keys[2]
+    assert keys[3] == "alert:here:e4"
 
 
 def test_each_element_of_a_list_has_an_alert_of_its_own():
