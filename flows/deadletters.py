@@ -63,7 +63,8 @@ def _row(one: Obituary, now: datetime) -> tuple[object, ...]:
     error_class, step = storable(str(failure.error_class), 40), storable(one.step, 60)
     code, field = storable(str(failure.code), LONGEST_CODE), storable(str(failure.field), LONGEST_FIELD)
     message = storable(str(failure.message), LONGEST_MESSAGE)
-    explanation = error_catalogue.explain(error_class=error_class, code=code, field=field, message=message)
+    told = Failure(error_class, message, code=code, field=field)
+    suggestion = error_catalogue.of_failure(told, given_up=True).suggestion
     return (
         public_id(),
         one.event_id,
@@ -73,7 +74,7 @@ def _row(one: Obituary, now: datetime) -> tuple[object, ...]:
         field,
         step,
         message,
-        storable(SUGGESTIONS.get(code, explanation.suggestion), 500),
+        storable(SUGGESTIONS.get(code, suggestion), 500),
         canonical.fingerprint([one.flow_id, step, code, field, _without_ids(message)]),
         now,
         "",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -14,10 +14,29 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from flows import deadletters
+from flows.error_catalogue import of_failure
 from flows.models import DeadLetter
 from flows.models.runs import IllegalTransition
 from integrator.accounts.rest import PUBLIC_ID, WITHIN, RowFilter, ScopedViewSet, refusals
 from integrator.kernel.redact import redact_text
+
+
+class LetterVerdictSerializer(serializers.Serializer[Any]):
+    """What the error catalogue says of it: what it is, what can be done, and who has to agree to that."""
+
+    error_class = serializers.CharField(source="cls", help_text="Such as data, lock or missing_ref.")
+    action = serializers.CharField(help_text="What can be done about it, such as cut_text or grant_access.")
+    autonomy = serializers.ChoiceField(
+        choices=["approve", "human"],
+        help_text="approve: a fix is known, and somebody has to agree; human: only a person can mend it.",
+    )
+    retryable = serializers.BooleanField(help_text="Whether the same may succeed with nothing changed.")
+    explanation = serializers.CharField(help_text="The cause, for people.")
+    params = serializers.DictField(
+        child=serializers.CharField(),
+        help_text="What the message tells of: field, max_length, record_id, external_id, value and others.",
+    )
+    rule = serializers.CharField(source="rule_id", help_text="The rule of the catalogue that fits.")
 
 
 class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
@@ -30,19 +49,25 @@ class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
     run = serializers.CharField(source="run.public_id", read_only=True, default=None, allow_null=True)
     flow = serializers.CharField(source="run.flow.public_id", read_only=True, default=None, allow_null=True)
     message = serializers.SerializerMethodField()
+    verdict = serializers.SerializerMethodField()
 
     class Meta:
         model = DeadLetter
         fields = (
             "id", "environment", "event", "external_id", "run", "flow", "error_class", "code", "field",
             "step", "message", "suggestion", "fingerprint", "created_at", "resolved_at", "resolution",
-            "resolved_by",
+            "resolved_by", "verdict",
         )  # fmt: skip
         read_only_fields = fields
 
     def get_message(self, letter: DeadLetter) -> str:
         """Return the other system's words, without secrets."""
         return redact_text(letter.message)
+
+    @extend_schema_field(LetterVerdictSerializer)
+    def get_verdict(self, letter: DeadLetter) -> dict[str, Any]:
+        """Return what the error catalogue says of it."""
+        return LetterVerdictSerializer(of_failure(letter, given_up=True)).data
 
 
 class WhichLettersSerializer(serializers.Serializer[Any]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from flows.error_catalogue.classifying import Context, Verdict, classify
 from flows.error_catalogue.rules import CLASSES
@@ -52,7 +53,27 @@ def explain(
     return Explanation(found.cls, CLASSES[found.cls], found.explanation, found.suggestion)
 
 
-def of_letter(*, error_class: str, code: str, field: str, message: str) -> Verdict:
-    """Return the verdict on a run or an event that gave up: whatever was tried by itself is over."""
-    context: Context = {"field": field, "error_class": error_class, "given_up": True}
-    return classify("", None, code, message, context)
+class Told(Protocol):
+    """What is known of a failure afterwards: that of a step, or a dead letter."""
+
+    @property
+    def error_class(self) -> str:
+        """Return what was made of it when it happened."""
+
+    @property
+    def code(self) -> str:
+        """Return the other system's code."""
+
+    @property
+    def field(self) -> str:
+        """Return the field at fault, where one was named."""
+
+    @property
+    def message(self) -> str:
+        """Return what was said."""
+
+
+def of_failure(failure: Told, *, given_up: bool = False) -> Verdict:
+    """Return the verdict on `failure`; where a run `given_up`, whatever was tried by itself is over."""
+    context: Context = {"field": failure.field, "error_class": failure.error_class, "given_up": given_up}
+    return classify("", None, failure.code, failure.message, context)

@@ -24,6 +24,7 @@ LONGEST_TEXT = 20_000
 class Error:
     """What went wrong in a step, with what to do about it."""
 
+    error_class: str
     title: str
     explanation: str
     suggestion: str
@@ -31,6 +32,7 @@ class Error:
     code: str
     field: str
     request_id: str
+    acting: str = ""  # who acts on it now, where it is what a run waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,26 @@ class Body:
 def tries_of(run: Run, *, values: bool) -> list[Try]:
     """Return the attempts of `run`, newest first, with the values of their steps only if `values`."""
     attempts = list(run.tries.order_by("id"))
-    return [_try(attempt, number, values) for number, attempt in enumerate(attempts, 1)][::-1]
+    tries = [_try(attempt, number, values) for number, attempt in enumerate(attempts, 1)][::-1]
+    if tries and run.state in Run.UNFINISHED:
+        _say_who_acts(tries[0])
+    return tries
+
+
+def _say_who_acts(newest: Try) -> None:
+    """Say at the step by which the newest try ended who acts now: the product by itself, or a person."""
+    place = len(newest.steps) - 1
+    error = newest.steps[place].error if newest.steps else None
+    if error is None or newest.steps[place].exit:
+        return
+    found = error_catalogue.of_failure(error)
+    by_itself = found.said if found.autonomy == "auto" else error_catalogue.ACTIONS["retry"].said
+    acting = {
+        "retry": by_itself,
+        "pause": found.said if found.autonomy == "auto" else f"{found.said}; then it goes on by itself",
+        "ask": found.said,
+    }.get(newest.attempt.outcome, "")
+    newest.steps[place] = replace(newest.steps[place], error=replace(error, acting=acting))
 
 
 def _try(attempt: Attempt, number: int, values: bool) -> Try:
@@ -194,6 +215,7 @@ def _error(error: Mapping[str, Any]) -> Error:
         error_class=known["class"], code=known["code"], field=known["field"], message=known["message"]
     )
     return Error(
+        error_class=known["class"],
         title=told.title,
         explanation=told.explanation,
         suggestion=told.suggestion,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import stripe
@@ -14,9 +15,9 @@ from connectors.salesforce.errors import Problem
 from connectors.salesforce.errors import failure_of as of_salesforce
 from connectors.salesforce.pubsub.refusals import MEANING as OF_THE_BUS
 from connectors.stripe.errors import translate
-from flows.engine.outcome import Done, Pause, RetryAt
+from flows.engine.outcome import Done, Failure, Pause, RetryAt
 from flows.engine.policy import Policy, decide
-from flows.error_catalogue import ACTIONS, AUTONOMIES, RULES, classify, explain, of_letter
+from flows.error_catalogue import ACTIONS, AUTONOMIES, CLASSES, RULES, classify, explain, of_failure
 from flows.error_catalogue.ours import MESSAGES, NO_ANSWER, STATUSES, UNKNOWN
 from flows.error_catalogue.salesforce import CODES as SALESFORCE
 from flows.error_catalogue.stripe import CODES as STRIPE
@@ -63,6 +64,13 @@ def test_no_rule_is_looser_than_the_policy():
     ]  # fmt: skip
 
     assert too_loose == []
+
+
+def test_the_documentation_names_every_action_with_its_ceiling_and_every_class():
+    told = (Path(__file__).parents[3] / "docs" / "errors.md").read_text(encoding="utf-8")
+
+    assert [name for name in ACTIONS if f"| `{name}` | {loosest(name)} |" not in told] == []
+    assert [name for name in CLASSES if f"| `{name}` |" not in told] == []
 
 
 def test_every_rule_has_a_name_of_its_own_and_every_code_belongs_to_one_system():
@@ -190,7 +198,7 @@ def test_a_missing_parent_is_saved_by_itself_only_where_the_step_does_so():
 
 
 def test_a_dead_letter_is_never_told_to_go_on_by_itself():
-    verdicts = [of_letter(error_class="", code=code, field="Name", message="") for code in RULES]
+    verdicts = [of_failure(Failure("", "", code=code, field="Name"), given_up=True) for code in RULES]
 
     assert {verdict.autonomy for verdict in verdicts} == {"approve", "human"}
     assert not [one.rule_id for one in verdicts if one.suggestion.startswith("Nothing needs to be done")]
