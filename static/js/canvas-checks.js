@@ -1,10 +1,12 @@
 // What the org says of the draft: asked when nothing has changed for a moment, and shown until it says otherwise.
 
 const CHECK_AFTER = 1500;
+const LONGEST = 20_000; // for an answer: without one the server decides when somebody publishes
 const byId = (id) => document.getElementById(id);
 
 let due = 0;
 let asked = 0; // how often it was asked for: only what was asked last is shown
+let answered = 0; // which of these was answered last, or never will be
 
 const cardOf = (step) => (step === "@trigger" ? "card-trigger" : `card-${step}`);
 
@@ -15,20 +17,36 @@ export function keep(part) {
   if (said.dataset.asked !== undefined) part.querySelector("#design-verdict[data-open]")?.replaceWith(said.cloneNode(true));
 }
 
+// Tells whether what the org says of the draft as it is now is still to come.
+export const isAsking = () => answered < asked;
+
+// Resolves once the org has said what it says.
+export async function settled() {
+  while (isAsking()) await new Promise((done) => { setTimeout(done, 50); });
+}
+
+function told(mine) {
+  answered = Math.max(answered, mine);
+  document.dispatchEvent(new CustomEvent("checked"));
+}
+
 // Asks the server once nothing has changed for a moment.
 export function check(base, sheet) {
   clearTimeout(due);
   const mine = (asked += 1);
+  document.dispatchEvent(new CustomEvent("checked"));
   due = setTimeout(async () => {
-    const answer = await fetch(`${base}checks/`).catch(() => null);
+    const answer = await fetch(`${base}checks/`, { signal: AbortSignal.timeout(LONGEST) }).catch(() => null);
     const text = answer?.ok && !answer.redirected ? await answer.text().catch(() => "") : "";
-    if (!text || mine !== asked) return;
+    if (mine !== asked) return;
+    if (!text) return void told(mine);
     const page = new DOMParser().parseFromString(text, "text/html");
     for (const id of ["design-checks", "design-verdict"]) {
-      const told = page.getElementById(id);
-      if (told) Idiomorph.morph(byId(id), told, { morphStyle: "outerHTML" });
+      const fresh = page.getElementById(id);
+      if (fresh) Idiomorph.morph(byId(id), fresh, { morphStyle: "outerHTML" });
     }
     mark(sheet);
+    told(mine);
   }, CHECK_AFTER);
 }
 

@@ -1,5 +1,8 @@
 // The dialog in which a draft is published: its test cases are run on the draft as soon as it opens, and
-// Control with Enter publishes. Only what is kept is run and published: what is on its way is waited for.
+// Control with Enter publishes. Only what is kept is run and published: what is on its way is waited for, and so
+// is what the org says of it. Why something cannot be published is said in the dialog itself.
+
+import { isAsking, settled } from "./canvas-checks.js";
 
 const LONGEST = 120_000; // for the test cases of a flow
 const byId = (id) => document.getElementById(id);
@@ -13,19 +16,47 @@ let awaited = false; // whether the version waits for a change that is on its wa
 dialog.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
-  dialog.querySelector(".dialog-foot .primary:not(:disabled)")?.click();
+  settled().then(() => dialog.open && dialog.querySelector(".dialog-foot .primary:not(:disabled)")?.click());
 });
 
-// Publishes once every change is kept; a second click meanwhile publishes nothing more.
+// Shows in the dialog how the draft stands; nothing is published while that is being checked.
+export function showStanding() {
+  const [button, line] = [dialog.querySelector(".dialog-foot .primary"), byId("publish-standing")];
+  const said = byId("design-verdict");
+  const errors = said.classList.contains("err");
+  if (!line) return; // what is wrong with the draft by itself is told in its place
+  button.disabled = isAsking() || errors;
+  line.classList.toggle("errors", errors && !isAsking());
+  const words = isAsking() ? "Being checked…" : errors ? `${said.textContent}. See Problems on the page.` : "";
+  if (line.textContent !== words) line.textContent = words;
+}
+document.addEventListener("checked", showStanding);
+
+// What the server says against it stands where it was asked; on the page behind, nobody could close it.
+dialog.addEventListener("toast", (event) => {
+  if (event.detail?.level !== "error") return;
+  event.stopPropagation();
+  refuse(event.detail.message);
+});
+dialog.addEventListener("close", () => refuse(""));
+dialog.addEventListener("htmx:beforeRequest", () => refuse(""));
+
+function refuse(text) {
+  byId("publish-refused-text").textContent = text;
+  byId("publish-refused").hidden = !text;
+}
+
+// Publishes once every change is kept and checked; a second click meanwhile publishes nothing more.
 export function publishes(sending) {
   dialog.addEventListener("htmx:confirm", async (event) => {
-    if (sending.idle) return;
+    if (sending.idle && !isAsking()) return;
     event.preventDefault();
     if (awaited) return;
     awaited = true;
     await sending.kept();
+    await settled();
     awaited = false;
-    if (dialog.open) event.detail.issueRequest();
+    if (dialog.open && !dialog.querySelector(".dialog-foot .primary").disabled) event.detail.issueRequest();
   });
 }
 

@@ -7,7 +7,7 @@ import { Sending } from "./canvas-server.js";
 import { drags, still } from "./canvas-drag.js";
 import { keys, neighbours, placeOf } from "./canvas-keys.js";
 import { openPicker } from "./canvas-picker.js";
-import { overtaken, publishes, runCases, upToDate } from "./canvas-publish.js";
+import { overtaken, publishes, runCases, showStanding, upToDate } from "./canvas-publish.js";
 import { regions } from "./canvas-regions.js";
 import { Running } from "./canvas-run.js";
 import { centre, remember } from "./canvas-view.js";
@@ -133,6 +133,7 @@ function replace(parts, isWanted) {
   if (item && !byId(item)) focus(selected);
   follow();
   settle();
+  showStanding();
 }
 
 // A form field that was sent has the value of the server from now on, unless somebody is typing in it.

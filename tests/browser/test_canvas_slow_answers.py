@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Theatre
+from tests.browser.looking import Watch
 from tests.browser.test_canvas import ASK, SMALL, a_draft, becomes, opened
 
 pytestmark = pytest.mark.browser
@@ -153,6 +154,28 @@ def test_publishing_waits_for_the_change_that_is_on_its_way_and_keeps_the_note(s
 
     small.wait_for_url("**/?version=1")
     expect(small.get_by_text("Look at the charge").first).to_be_visible()
+
+
+def test_nothing_is_published_while_it_is_checked_and_a_refusal_stands_in_the_dialog(
+    small: Page, watch: Watch
+) -> None:
+    watch.allowed = ("409",)
+    checks = held(small, "**/checks/")
+    small.locator("#card-last").press("Delete")
+    publish = small.get_by_role("button", name="Publish", exact=True)
+    small.get_by_role("button", name="Publish…").click()
+    small.locator("#publish-note").fill("The first")
+    checked = arrives(small, checks)
+    expect(publish).to_be_disabled()
+    expect(small.locator("#publish-standing")).to_have_text("Being checked…")
+
+    answer(small, checked)
+    toast = '{"toast": {"message": "Somebody was quicker.", "level": "error"}}'
+    headers = {"HX-Trigger": toast, "Content-Type": "text/plain"}
+    small.route("**/design/publish/", lambda route: route.fulfill(status=409, body="No", headers=headers))
+    publish.click()
+
+    expect(small.get_by_role("dialog").get_by_role("alert")).to_contain_text("Somebody was quicker.")
 
 
 def test_what_others_change_comes_into_the_dialog_only_when_it_is_asked_for(small: Page) -> None:
