@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from flows import reviews
+from connectors import schemas
+from flows import agreements, reviews
 from flows.agreeing.merging import OWED
-from flows.models import Review
+from flows.models import Link, Review
 from integrator import vault
 from integrator.kernel.redact import redact, redact_text
 
@@ -17,6 +19,9 @@ MOST_FACTS = 40
 CHANGED = "changed"  # under this name a conflict has who changed each side, and when
 FIELDS = "fields"  # under this name it has the fields that both sides have changed
 RECORDS = "records"  # under this name the evidence has the records that are chosen among
+RECORD, LINK = "record", "link"  # under these names a conflict has which two it is about
+_LONGEST_NAME = 120
+_NAMES = ("Name", "LastName", "Subject", "CaseNumber")  # what a record is called, by the fields of its object
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +47,39 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """One field that both sides have changed."""
+    """One field that both sides have changed; `label` is what the org calls it."""
 
     name: str
+    label: str
     stripe: Fact
     salesforce: Fact
     agreed: Fact
+
+    @property
+    def called(self) -> str:
+        """Return what a person calls the field."""
+        return self.label or self.name.partition(".")[2] or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Who changed a side last and when, as far as known; `text` is a time that cannot be read."""
+
+    by: str = ""
+    at: datetime | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """The two that a conflict is about, and what the record is called, where that is known."""
+
+    object: str
+    label: str
+    record_id: str
+    stripe_id: str
+    name: str = ""
+    link: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +89,8 @@ class Asked:
     choices: Sequence[Choice]
     facts: Sequence[Fact] = ()
     contested: Sequence[Contested] = ()
-    changed: Mapping[str, str] = field(
-        default_factory=dict
-    )  # who changed each side and when, as far as known
+    changed: Mapping[str, Changed] = field(default_factory=dict)  # by side
+    pairing: Pairing | None = None  # of a conflict
     answer: str = ""  # the label of the answer that was given
     unreadable: str = ""
     hidden: bool = False  # there are values that the reader's role does not include
@@ -71,7 +102,9 @@ def of(review: Review, *, values: bool) -> Asked:
     told, unreadable = _evidence(review) if values else ({}, "")
     records = _records(told)
     contested = _contested(review, told)
-    left_out = {RECORDS if records else "", *((FIELDS, CHANGED) if contested else ()), "link"}
+    pairing = _pairing(review, told) if contested else None
+    left_out = {RECORDS if records else "", *((FIELDS, CHANGED) if contested else ()), LINK}
+    left_out |= {RECORD} if pairing else set()
     rest = {name: value for name, value in told.items() if name not in left_out}
     choices = choices_of(review, values=values, records=records)
     given = next((choice.label for choice in choices if choice.value == review.answer), review.answer)
@@ -80,6 +113,7 @@ def of(review: Review, *, values: bool) -> Asked:
         facts=[_fact(name, value) for name, value in list(rest.items())[:MOST_FACTS]],
         contested=contested,
         changed=_changed(told.get(CHANGED)) if contested else {},
+        pairing=pairing,
         answer="What was said for each field" if given == reviews.EACH else given,
         unreadable=unreadable,
         hidden=not values and bool(review.evidence),
@@ -118,23 +152,76 @@ def _contested(review: Review, told: Mapping[str, Any]) -> list[Contested]:
     fields = told.get(FIELDS)
     if review.kind != Review.Kind.CONFLICT or not isinstance(fields, Mapping):
         return []
+    labels = _labels(review, {name.partition(".")[0] for name in fields})
     return [
         Contested(
-            name, *(_fact(side, _short(values.get(side))) for side in ("stripe", "salesforce", "agreed"))
+            name,
+            labels.get(name, ""),
+            *(_fact(side, _short(values.get(side))) for side in ("stripe", "salesforce", "agreed")),
         )
         for name, values in fields.items()
         if isinstance(values, Mapping)
     ]
 
 
-def _changed(told: Any) -> dict[str, str]:
-    """Return who changed each side and when, in a line."""
+def _labels(review: Review, objects: set[str]) -> dict[str, str]:
+    """Return what the org calls `objects` and their fields, by their paths, as it was described last."""
+    found: dict[str, str] = {}
+    for name in sorted(objects):
+        schema = schemas.kept(connection=review.pair.salesforce, object=name) if name[:1].isupper() else None
+        if schema is not None:
+            found[name] = str(schema.content.get("label") or "")
+            found |= {f"{name}.{one['name']}": str(one.get("label") or "") for one in schema.fields}
+    return found
+
+
+def _pairing(review: Review, told: Mapping[str, Any]) -> Pairing | None:
+    """Return which two `review` is about; nothing if it does not say so."""
+    match told.get(LINK), told.get(RECORD):
+        case [str(object_), str(external_id)], record:
+            mine = Link.objects.filter(pair=review.pair_id, salesforce_object=object_)
+            link = mine.filter(external_id=external_id).order_by("-pk").first()
+        case _:
+            return None
+    ids = record if isinstance(record, Mapping) else {}
+    return Pairing(
+        object_,
+        _labels(review, {object_}).get(object_) or object_,
+        str(ids.get("id") or (link.record_id if link else "")),
+        str(ids.get("stripe") or (link.stripe_id if link else "")),
+        _name_of(object_, told, link),
+        link.pk if link else None,
+    )
+
+
+def _name_of(object_: str, told: Mapping[str, Any], link: Link | None) -> str:
+    """Return what the record is called: as both sides agreed last, else as the org has it; maybe nothing."""
+    try:
+        known = redact(agreements.opened(link.base, link.pair_id).get("values") or {}) if link else {}
+    except (vault.Unreadable, ValueError):
+        known = {}
+    for path in (f"{object_}.{name}" for name in _NAMES):
+        asked = told[FIELDS].get(path)
+        for name in (known.get(path), asked.get("salesforce") if isinstance(asked, Mapping) else None):
+            if isinstance(name, str) and name:
+                return name[:_LONGEST_NAME]
+    return ""
+
+
+def _changed(told: Any) -> dict[str, Changed]:
+    """Return who changed each side and when."""
     sides = told.items() if isinstance(told, Mapping) else ()
-    return {
-        str(side): ", ".join(str(part)[:80] for part in (one.get("by"), one.get("at")) if part)
-        for side, one in sides
-        if isinstance(one, Mapping)
-    }
+    found = {str(side): _change(one) for side, one in sides if isinstance(one, Mapping)}
+    return {side: one for side, one in found.items() if one != Changed()}
+
+
+def _change(told: Mapping[str, Any]) -> Changed:
+    by, at = str(told.get("by") or "")[:80], str(told.get("at") or "")[:80]
+    try:
+        moment = datetime.fromisoformat(at.removesuffix(" UTC"))
+    except ValueError:
+        return Changed(by, text=at)
+    return Changed(by, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _short(value: Any) -> Any:

@@ -22,7 +22,7 @@ from integrator.accounts.access import Scope, environment_of, require, scope_of
 from integrator.accounts.models import Environment
 from integrator.web import Page, refuse
 
-WITH_ALL = ("run__event", "run__flow", "run__version", "pair")
+WITH_ALL = ("run__event", "run__flow", "run__version", "pair__salesforce")
 
 
 @require("runs.view")

@@ -20,6 +20,7 @@ from integrator.accounts.models import AuditEntry
 from tests.builders import NOON, a_person
 from tests.integration.flows.asking import a_question
 from tests.integration.flows.reading import Reader
+from tests.integration.flows.test_schema_pages import an_object
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +52,10 @@ def a_conflict(pair: Pair, live: Deployment) -> tuple[Review, Link]:
         evidence={
             "fields": {name: {**values, "agreed": None} for name, values in ASKED.items()},
             "link": ["Account", "cus_1"],
+            "changed": {
+                "stripe": {"by": "evt_1", "at": "2026-11-24 12:03:11 UTC"},
+                "salesforce": {"by": None},
+            },
         },
     )
     review = a_question(pair, question)
@@ -219,9 +224,14 @@ def test_a_conflict_is_shown_field_by_field_and_hidden_from_who_may_not_see_valu
     reader: Reader, client: Client, pair: Pair, live: Deployment
 ) -> None:
     review, _ = a_conflict(pair, live)
+    an_object(pair.salesforce, {"name": "Score__c", "label": "Credit score"})
     page = reader.page(f"questions/{review.public_id}/")
 
     assert page.count('name="take.') == 4
+    heading = page.partition('id="asked">')[2].partition("</h2>")[0]
+    assert heading == "Firm “Ada”: both sides changed Name and Credit score. Which is right?"
+    assert '<span class="sub id">Account.Score__c</span>' in page
+    assert '<time datetime="2026-11-24T12:03:11+00:00"' in page
     assert all(value in page for value in ("Ada", "Evelyn", "Answer field by field"))
     vera = Reader(client, a_person("vera@acme.test", "viewer")).page(f"questions/{review.public_id}/")
     assert "Evelyn" not in vera
