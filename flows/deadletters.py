@@ -12,14 +12,23 @@ from django.db import models, transaction
 
 from flows import bulk, error_catalogue, signals
 from flows.engine.outcome import Failure
-from flows.models import Change, DeadLetter, Event, Fate, Lane, Run
+from flows.models import Change, DeadLetter, Event, Fate, GroupRetry, Lane, Run
 from flows.models.runs import AlreadyHandled, DeadLetterQuerySet
 from integrator.accounts import audit
 from integrator.accounts.models import public_id
 from integrator.kernel import canonical
 from integrator.kernel.texts import LONGEST_CODE, LONGEST_FIELD, LONGEST_MESSAGE, storable
 
-__all__ = ["AlreadyHandled", "Obituary", "discard", "discard_all", "file", "retry", "retry_all"]
+__all__ = [
+    "AlreadyHandled",
+    "Obituary",
+    "discard",
+    "discard_all",
+    "file",
+    "retry",
+    "retry_all",
+    "retry_together",
+]
 
 CHUNK = 200  # letters in one transaction of `retry_all` or `discard_all`
 
@@ -116,6 +125,19 @@ def retry_all(*, letters: models.QuerySet[DeadLetter], actor: str, now: datetime
             _audit("deadletters.retried", chunk, actor, now)
         retried += len(chunk)
     return retried
+
+
+def retry_together(ids: Sequence[int], group_retry: GroupRetry, *, now: datetime) -> list[DeadLetter]:
+    """
+    Try again those of these letters that are still open, as a part of `group_retry`, and return them.
+
+    It is done in the caller's transaction, and in the name of who asked for the whole, of which alone the
+    audit trail tells.
+    """
+    letters = list(_locked(ids).unresolved().order_by("id"))
+    _retry(letters, group_retry.actor, now)
+    DeadLetter.objects.filter(pk__in=[letter.pk for letter in letters]).update(group_retry=group_retry)
+    return letters
 
 
 def discard(*, letter: DeadLetter, reason: str, actor: str, now: datetime) -> DeadLetter:

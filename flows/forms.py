@@ -68,6 +68,15 @@ class Tags(forms.Form):
     tags = forms.CharField(required=False, max_length=400, label="Tags")
 
 
+class Pace(forms.Form):
+    """How many dead letters a minute are retried."""
+
+    PACES: ClassVar[tuple[int, ...]] = (10, 60, 300, 1_200)
+    per_minute = forms.TypedChoiceField(
+        coerce=int, label="How fast the rest follows", choices=[(pace, f"{pace} a minute") for pace in PACES]
+    )
+
+
 class Deploy(forms.Form):
     """Which version is to be live."""
 

@@ -104,7 +104,7 @@ class CauseViewSet(ScopedViewSet[DeadLetter]):
     def list(self, request: Request) -> Response:
         """Return the causes of open letters, that with the newest letter first; a hundred at most."""
         query, now = request.query_params, timezone.now()
-        here = self.environment_named(query.get("environment", ""))
+        here = self.environment_named(query.get("environment", "").replace("\0", ""))
         assigned, tag = (query.get(name, "").replace("\0", "") for name in ("assigned", "tag"))
         wanted = Wanted(assigned, tag, snoozed=query.get("snoozed") == "true")
         letters = causes.narrowed(causes.open_letters(here), here, wanted, now=now)

@@ -11,6 +11,7 @@ from flows.api.deployments import DeploymentViewSet
 from flows.api.design import FlowViewSet, IntegrationViewSet, VersionViewSet
 from flows.api.drafts import DraftViewSet, StepKindViewSet
 from flows.api.effects import EffectViewSet
+from flows.api.group_retries import GroupRetryViewSet
 from flows.api.impact import ImpactViewSet
 from flows.api.inbox import EventViewSet
 from flows.api.letters import DeadLetterViewSet
@@ -57,6 +58,22 @@ urlpatterns = [
         CAUSES + r"(?P<id>[A-Za-z0-9_-]{1,64})/$",
         CauseViewSet.as_view({"patch": "partial_update"}),
         name="cause",
+    ),
+    re_path(
+        CAUSES + r"(?P<id>[A-Za-z0-9_-]{1,64})/retry/$",
+        GroupRetryViewSet.as_view({"get": "preview", "post": "begin"}),
+        name="retry-cause",
+    ),
+    re_path(r"^dead-letters/retries/$", GroupRetryViewSet.as_view({"get": "list"}), name="group-retries"),
+    re_path(
+        rf"^dead-letters/retries/(?P<id>{PUBLIC_ID})/$",
+        GroupRetryViewSet.as_view({"get": "retrieve"}),
+        name="group-retry",
+    ),
+    re_path(
+        rf"^dead-letters/retries/(?P<id>{PUBLIC_ID})/stop/$",
+        GroupRetryViewSet.as_view({"post": "stop"}),
+        name="stop-group-retry",
     ),
     *router.urls,
     re_path(OF_A_FLOW + "try/$", TrialViewSet.as_view({"post": "try_out"}), name="try"),

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from flows import causes, deadletters, error_catalogue
 from flows.forms import Discard
 from flows.models import Cause, DeadLetter
-from flows.views import arranged
+from flows.views import arranged, group_retries
 from flows.views.answers import done
 from flows.views.trends import Chart
 from integrator.accounts.access import environment_of, require, scope_of
@@ -87,6 +87,7 @@ def group(request: HttpRequest, workspace: str, environment: str, fingerprint: s
         "workspace": scope_of(request).workspace,
         "environment": here,
         **arranged.choices(here),
+        **group_retries.latest(here, fingerprint, now=now),
     }
     return render(request, "flows/letter_group.html", context)
 

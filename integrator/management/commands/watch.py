@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from flows import approvals, merges, nights, resyncs, retention, sweeps, walk
+from flows import approvals, group_retries, merges, nights, resyncs, retention, sweeps, walk
 from flows.impact import keeping, looking
 from integrator.processes import die_with_parent
 from monitoring import alerts, hours
@@ -26,6 +26,7 @@ MERGES_EVERY = 2.0
 NIGHT_EVERY = 60.0
 LOOK_EVERY = 60.0
 APPROVALS_EVERY = 15.0
+RETRIES_EVERY = 1.0
 IMPACT_EVERY = 60.0
 PURGE_EVERY = 600.0
 FORGET_EVERY = 3600.0
@@ -67,6 +68,7 @@ def tasks() -> Sequence[Task]:
         Task("resync", RESYNC_EVERY, lambda now: resyncs.go_due(now=now)),
         Task("merges", MERGES_EVERY, lambda now: merges.follow_due(now=now)),
         Task("approvals", APPROVALS_EVERY, lambda now: approvals.follow_due(now=now)),
+        Task("retries", RETRIES_EVERY, lambda now: group_retries.go_due(now=now)),
         Task("fields", LOOK_EVERY, lambda now: looker.look_due(now=now)),
         Task("impact", IMPACT_EVERY, lambda now: keeping.renew_due(now=now, failed=failed)),
         Task("retention", PURGE_EVERY, lambda now: retention.purge_due(now=now)),

@@ -77,3 +77,18 @@ def test_causes_are_listed_and_arranged(admin, stage):
     assert len(admin.get("dead-letters/causes/", environment="dev", tag="finance").json()) == 1
     assert admin.get("dead-letters/causes/", environment="dev", assigned="nobody").json() == []
     assert admin("PATCH", "dead-letters/causes/unknown/", {"environment": "dev"}).status_code == 404
+
+
+def test_a_cause_is_retried_one_first_and_stopped(admin, stage):
+    path = f"dead-letters/causes/{stage.letter.fingerprint}/retry/"
+
+    told = admin.get(path, environment="dev", per_minute="10").json()
+    going = admin.post(path, {"environment": "dev", "per_minute": 10})
+    shown = admin.get(f"dead-letters/retries/{going.json()['id']}/").json()
+    stopped = admin.post(f"dead-letters/retries/{going.json()['id']}/stop/").json()
+
+    assert (told["count"], told["first"], told["seconds"]) == (1, stage.letter.public_id, 0)
+    assert (going.status_code, shown["state"], shown["progress"]["running"]) == (201, "first", 1)
+    assert stopped["reason"] == "token admin program stopped it"
+    assert admin.post(path, {"environment": "dev"}).status_code == 409
+    assert len(admin.get("dead-letters/retries/", state="stopped").json()["results"]) == 1
