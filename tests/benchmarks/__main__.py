@@ -8,6 +8,7 @@ from functools import partial
 
 from tests.benchmarks import (
     accounts,
+    anomalies,
     calls,
     customers,
     decoding,
@@ -37,6 +38,7 @@ WHAT: dict[str, tuple[str, Callable[[Asked], Measured]]] = {
     "drain": ("P7: a full inbox through django-q2 against one call for each event", drain.measure),
     "mapping": ("P9: ten mapped fields against the same written by hand", mapping.report),
     "suggestions": ("S: how good and how fast suggested mapping lines are", suggestions.report),
+    "anomalies": ("A: how good and how fast anomalies of payments are found", anomalies.report),
     "memory": ("P11: memory of the processes", memory.measure),
     "growth": ("P12: the same with a million rows, pages among them, and while purging", growth.measure),
     "customers": ("what the payments template costs with customers, accounts and orders", customers.measure),

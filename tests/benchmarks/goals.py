@@ -1,4 +1,4 @@
-"""This module holds the goals P1 to P12, L and S and compares them with what was measured."""
+"""This module holds the goals P1 to P12, L, S and A and compares them with what was measured."""
 
 from __future__ import annotations
 
@@ -75,6 +75,13 @@ GOALS: tuple[Goal, ...] = (
     Goal("S.embedded.top1", "suggestions with the model: the right field first", at_least=0.91),
     Goal("S.embedded.top3", "suggestions with the model: the right field among three", at_least=0.96),
     Goal("S.embedded.ms", "suggestions with the model: ms for 150 x 50 with warm vectors", at_most=100),
+    Goal("A.f1", "anomalies: F1 on unseen streams", at_least=0.88),
+    Goal("A.false", "anomalies: false alerts a day", at_most=0.15),
+    Goal("A.delay", "anomalies: median delay in minutes", at_most=10),
+    Goal("A.kinds", "anomalies: recall of the worst kind but drops", at_least=0.75),
+    Goal("A.drop", "anomalies: recall of drops of volume", at_least=0.60),
+    Goal("A.low", "anomalies: F1 at five charges a bin", at_least=0.60),
+    Goal("A.us", "anomalies: µs a bin", at_most=200),
 )
 
 

@@ -126,7 +126,12 @@ class _Maker:
         load = 1.0 + 0.1 * self.usual[at.weekday() * 24 + at.hour]
         wild = dice.uniform(1.7, 2.1) if dice.random() < 0.01 else 1.0
         row["lat_p95_ms"] = round(
-            self.latency * load * wild * times.get("latency_rise", 1.0) * math.exp(dice.gauss(0, self.jitter)), 1
+            self.latency
+            * load
+            * wild
+            * times.get("latency_rise", 1.0)
+            * math.exp(dice.gauss(0, self.jitter)),
+            1,
         )
         self.stream.rows.append(row)
         self.stream.charges.append(self._amounts(charges, times.get("amount_outlier")))
