@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar, cast
@@ -232,7 +233,8 @@ def each(
     Return `function` of each item, in order, with at most `width` of them at once.
 
     `function` has to keep to the deadline by itself, which all calls through `session` do, and must not
-    touch the database: its thread belongs to nobody.
+    touch the database: its thread belongs to nobody. What is bound to log lines here is bound to those of
+    its threads too.
     """
     if len(items) <= 1:
         with within(deadline):
@@ -241,10 +243,11 @@ def each(
     waiting = iter(range(len(items)))  # `next` on it is atomic, so that the workers share it without a lock
     results: dict[int, Got] = {}
 
-    def work(_: int) -> None:
+    def work() -> None:
         for place in waiting:
             with within(ends - time.monotonic()):
                 results[place] = function(items[place])
 
-    list(_pool(os.getpid()).map(work, range(min(width, len(items)))))
+    contexts = [copy_context() for _ in range(min(width, len(items)))]  # no two threads can be in one
+    list(_pool(os.getpid()).map(lambda context: context.run(work), contexts))
     return [results[place] for place in range(len(items))]

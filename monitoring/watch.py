@@ -19,6 +19,7 @@ from django.db import Error, connection
 from django.utils import timezone
 
 from flows import presence
+from integrator import logs
 from monitoring.models import FAILURE_LENGTH, Duty
 
 log = structlog.get_logger(__name__)
@@ -88,7 +89,8 @@ class _Keeper:
         try:
             if not self._is_mine():
                 return RENEW_EVERY
-            self.task.run(timezone.now())
+            with logs.bind(duty=self.task.name):
+                self.task.run(timezone.now())
             if self._failures:
                 self._note("")
         except Exception as failure:  # one that fails is tried again, and the others never notice

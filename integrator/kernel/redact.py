@@ -21,6 +21,8 @@ _SECRET = re.compile(
     re.DOTALL,
 )
 _CARD = re.compile(r"(?<![\dA-Za-z_.])(?:\d[ -]?){12,18}\d(?![\dA-Za-z_.])")
+# Name and password within the address of a database, a Redis or a mail server.
+_IN_ADDRESS = re.compile(r"(?<=://)[^\s/?#@:]*:[^\s/?#@]+(?=@)")
 _NAMES = frozenset(
     {
         "password", "secret", "secret_key", "private_key", "api_key", "access_token", "token", "assertion",
@@ -44,6 +46,8 @@ def _mask_card(match: re.Match[str]) -> str:
 
 def redact_text(text: str) -> str:
     """Return `text` with every secret and card number in it masked."""
+    if "://" in text:
+        text = _IN_ADDRESS.sub(MASK, text)
     return _CARD.sub(_mask_card, _SECRET.sub(MASK, text))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from structlog.contextvars import get_contextvars
 
 from integrator.management.commands.watch import tasks
 from monitoring import watch
@@ -59,6 +60,18 @@ def test_a_duty_is_done_again_and_again(started: Any) -> None:
 
     until(lambda: duty.times >= 3, seconds=120, what="it was done three times")
     assert Duty.objects.get().name == "one"
+
+
+def test_what_is_logged_within_a_duty_says_which() -> None:
+    said: list[datetime | str] = []
+
+    def walk(now: datetime) -> None:
+        said.append(get_contextvars()["duty"])
+
+    Watch([Task("walk", 0.02, walk)])._keepers[0]._once()
+
+    assert said == ["walk"]
+    assert "duty" not in get_contextvars()
 
 
 def test_one_that_hangs_or_fails_harms_no_other(started: Any) -> None:

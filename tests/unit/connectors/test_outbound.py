@@ -8,8 +8,10 @@ import time
 
 import pytest
 import requests
+from structlog.contextvars import get_contextvars
 
 from connectors import outbound
+from integrator import logs
 from tests.unit.connectors.peers import a_peer, http_answer, took
 
 SLOWLY = {"piece": 1, "pause": 0.05}
@@ -172,6 +174,14 @@ def test_each_keeps_the_order_and_the_width():
 
     assert results == [number * 2 for number in range(20)]
     assert most == 4
+
+
+def test_each_takes_what_is_bound_to_log_lines_into_its_threads():
+    with logs.bind(runs=["r1"]):
+        bound = outbound.each(lambda _: get_contextvars().get("runs"), range(6), width=3, deadline=60)
+
+    assert bound == [["r1"]] * 6
+    assert outbound.each(lambda _: get_contextvars(), range(6), width=3, deadline=60) == [{}] * 6
 
 
 def test_each_gives_every_item_the_same_end():

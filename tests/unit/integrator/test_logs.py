@@ -18,6 +18,7 @@ SECRETS = [
     pytest.param("00D000000000001!canary.4eC39HqLyjWDarjtT1", id="a Salesforce session"),
     pytest.param("-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----", id="a private key"),
     pytest.param("4242 4242 4242 4242", id="a card number"),
+    pytest.param("postgres://integrator:canary@db.test:5432/integrator", id="a password in an address"),
 ]
 WAYS = {
     "an event": "log.info(S)",
