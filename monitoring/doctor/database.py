@@ -159,7 +159,8 @@ def clock_of_senders(look: Look) -> Finding:
 def judged(ahead: timedelta, whose: str, *, about: str = "") -> Finding:
     """Judge how far another clock is ahead of ours."""
     seconds = ahead.total_seconds()
-    said = f"ours is {abs(seconds):.1f} s {'behind' if seconds > 0 else 'ahead of'} {whose}"
+    differs = f"ours is {abs(seconds):.1f} s {'behind' if seconds > 0 else 'ahead of'} {whose}"
+    said = differs if abs(seconds) >= 0.1 else f"ours agrees with {whose}"
     if abs(ahead) >= FAR_APART:
         return broken(CLOCK, said, f"{SYNCHRONISE} Beyond 300 s webhooks are refused.", about=about)
     if abs(ahead) >= APART:

@@ -20,10 +20,6 @@ WORKERS, WATCHING, LISTENER = "workers", "watching", "listener"
 START_WORK = "Start manage.py work, under a service manager that starts it again."
 START_LISTEN = "Start manage.py listen, under a service manager that starts it again."
 
-# What is told of a topic or an object that is asked for, by how it stands.
-_GRAVE = frozenset({"stopped", "unheard"})
-_PASSING = frozenset({"retrying"})
-
 
 def workers(look: Look) -> Finding:
     """Judge the workers by their progress, as the watchdog does, and by whether any of them beats."""
@@ -96,14 +92,19 @@ def listener(look: Look) -> Iterator[Finding]:
 def _heard_of(look: Look, one: Connection) -> Iterator[Finding]:
     for topic in topics.standing(one, now=look.now):
         about, page = f"{named(one)} {topic.topic.name}", page_of(one, "topics/")
-        said = " ".join(filter(None, (topic.says, topic.explanation)))
-        if topic.state in _GRAVE or (topic.is_late and one.state == Connection.State.ACTIVE):
-            remedy = START_LISTEN if topic.state == "unheard" else topic.remedy or "Decide on its page."
-            yield broken(LISTENER, sentence(said), remedy, about=about, page=page)
-        elif topic.state in _PASSING:
-            yield warning(LISTENER, sentence(said), topic.remedy or "Look again.", about=about, page=page)
+        said = sentence(" ".join(filter(None, (topic.says, topic.explanation))))
+        if topic.state == "unheard":
+            yield broken(LISTENER, "nobody listens", START_LISTEN, about=about, page=page)
+        elif topic.state == "stopped" or (topic.is_late and one.state == Connection.State.ACTIVE):
+            remedy = topic.remedy or "Decide on its page how it goes on."
+            yield broken(LISTENER, said, remedy, about=about, page=page)
+        elif topic.state == "retrying":
+            remedy = topic.remedy or "See whether it is heard a minute later."
+            yield warning(LISTENER, said, remedy, about=about, page=page)
     for asked in missed_changes.polled(one, now=look.now):
-        if asked.state in _GRAVE | _PASSING:
-            judge = broken if asked.state in _GRAVE else warning
-            about, page = f"{named(one)} {asked.polled.object}", page_of(one, "changes/")
-            yield judge(LISTENER, sentence(asked.says), asked.remedy or START_LISTEN, about=about, page=page)
+        about, page = f"{named(one)} {asked.polled.object}", page_of(one, "changes/")
+        if asked.state == "unheard":
+            yield broken(LISTENER, "nobody asks for its changes", START_LISTEN, about=about, page=page)
+        elif asked.state == "retrying":
+            remedy = asked.remedy or "See whether it is asked for a minute later."
+            yield warning(LISTENER, sentence(asked.says), remedy, about=about, page=page)

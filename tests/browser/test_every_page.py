@@ -70,6 +70,7 @@ def addresses(theatre: Theatre) -> Iterator[str]:
         f"{WORKSPACE}people/",
         f"{WORKSPACE}tokens/",
         f"{WORKSPACE}audit/",
+        f"{WORKSPACE}status/",
     ):
         yield theatre.at(path)
     for path in (
