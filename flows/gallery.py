@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +24,14 @@ from integrator.kernel.errors import IntegrationError
 
 FIRST = "Stripe and Salesforce"  # what the integration is called that the first template makes
 _SECONDS = 20.0
+# Under which headings templates stand, in the order in which most people need them.
+GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Payments", ("payments", "payment_links", "dunning_tasks")),
+    ("Subscriptions", ("subscriptions", "closed_won", "contract_requests", "line_requests")),
+    ("Customers and accounts", ("customers", "customer_accounts", "accounts")),
+    ("Products and prices", ("products", "products_into_stripe", "prices", "price_book")),
+)
+OTHERS = "Others"
 
 
 class NotConnected(Exception):
@@ -38,6 +46,31 @@ class Template:
     needs: Sequence[Need]
     samples: int
     installed: Sequence[Flow]
+
+    @property
+    def gist(self) -> str:
+        """Return the first sentence of the description."""
+        first, stop, _ = self.recipe.document.description.partition(". ")
+        return first + stop.strip()
+
+    @property
+    def details(self) -> str:
+        """Return the rest of the description."""
+        return self.recipe.document.description.partition(". ")[2]
+
+    def fits(self, words: Iterable[str]) -> bool:
+        """Tell whether all `words` are in its name, its description, what starts it or what it needs."""
+        document = self.recipe.document
+        told = [document.name, document.description, *document.trigger.types]
+        known = " ".join([*told, *(need.object for need in self.needs)]).casefold()
+        return all(word.casefold() in known for word in words)
+
+
+def grouped(found: Sequence[Template]) -> list[tuple[str, list[Template]]]:
+    """Return templates under their headings, without those that have none; new ones stand at the end."""
+    by_slug = {one.recipe.slug: one for one in found}
+    groups = [(title, [by_slug.pop(slug) for slug in slugs if slug in by_slug]) for title, slugs in GROUPS]
+    return [(title, those) for title, those in [*groups, (OTHERS, [*by_slug.values()])] if those]
 
 
 def templates(workspace: Workspace) -> list[Template]:

@@ -20,6 +20,8 @@ from flows.views import outline
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.web import refuse
 
+LONGEST_SEARCH = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -33,25 +35,27 @@ class Card:
 @require("flows.view")
 @require_GET
 def page(request: HttpRequest, workspace: str, environment: str) -> HttpResponse:
-    """Show every template with its steps and what it needs in the org."""
+    """Show the templates under headings, with their steps and needs: all of them, or those that fit `q`."""
     here, scope = environment_of(request), scope_of(request)
-    cards = [
-        Card(
-            one,
-            outline.steps_of(one.recipe.raw),
-            [(flow, _place_of(request, flow)) for flow in one.installed],
-        )
-        for one in gallery.templates(scope.workspace)
-    ]
+    q = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_SEARCH]
+    found = [one for one in gallery.templates(scope.workspace) if one.fits(q.split())]
     systems = set(Connection.objects.filter(environment=here).values_list("system", flat=True))
     context = {
-        "cards": cards,
+        "groups": [
+            (title, [_card(request, one) for one in those]) for title, those in gallery.grouped(found)
+        ],
+        "q": q,
         "connected": {"stripe", "salesforce"} <= systems,
         "org": "salesforce" in systems,
         "workspace": scope.workspace,
         "environment": here,
     }
     return render(request, "flows/gallery.html", context)
+
+
+def _card(request: HttpRequest, template: gallery.Template) -> Card:
+    installed = [(flow, _place_of(request, flow)) for flow in template.installed]
+    return Card(template, outline.steps_of(template.recipe.raw), installed)
 
 
 @require("flows.edit")

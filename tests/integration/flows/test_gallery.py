@@ -107,6 +107,17 @@ def test_every_template_is_shown_with_steps_and_needs(admin):
     assert "Development is not connected yet" in page
 
 
+def test_templates_stand_under_headings_and_are_found_by_any_word_about_them(admin):
+    assert {slug for _, slugs in gallery.GROUPS for slug in slugs} == set(SLUGS)
+    assert [admin.page("flows/templates/").count(f">{title}</h2>") for title, _ in gallery.GROUPS] == [1] * 4
+
+    found = admin.page("flows/templates/", q="PAYMENT opportunity__")
+    assert "No template fits" in found
+    found = admin.page("flows/templates/", q="charge.failed task")
+    assert 'id="template-dunning_tasks"' in found
+    assert 'id="template-products"' not in found
+
+
 def test_the_org_is_asked_for_descriptions_only(admin, pair, systems: TwoSystems):
     systems.answers["describe"] = has_everything
 
