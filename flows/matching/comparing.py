@@ -1,0 +1,84 @@
+"""This module weighs what speaks for and against two records being one customer, in bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from flows.matching.frequencies import Frequencies
+from flows.matching.keys import key, word_term
+from flows.matching.likeness import (
+    EXACT,
+    MISSING,
+    NEAR,
+    domain_level,
+    email_level,
+    phone_level,
+    place_level,
+    street_level,
+)
+from flows.matching.names import name_level
+from flows.matching.records import Normalised
+from flows.matching.weights import Weights, usual
+
+
+class Line(NamedTuple):
+    """One line of the waterfall: what a field says. A bit doubles the odds, one less halves them."""
+
+    field: str
+    level: str
+    bits: float
+
+
+class Finding(NamedTuple):
+    """How like two values are, before it is weighed."""
+
+    field: str
+    level: str
+    commonness: float  # see `Frequencies.commonness`
+
+
+def compare(
+    a: Normalised, b: Normalised, tf: Frequencies, weights: Weights | None = None
+) -> tuple[Line, ...]:
+    """
+    Return what speaks for and against `a` and `b` being one customer, the same for `b` and `a`.
+
+    The first line is what is believed beforehand; the sum of all bits is the score, exactly. What one of them
+    does not tell has no line.
+    """
+    known = weights or usual()
+    lines = (
+        Line(field, level, known.bits(field, level, common)) for field, level, common in findings(a, b, tf)
+    )
+    return (Line("prior", "", known.before), *lines)
+
+
+def score(lines: tuple[Line, ...]) -> float:
+    """Return the sum of the bits of `lines`: the binary logarithm of the odds."""
+    return sum(line.bits for line in lines)
+
+
+def findings(a: Normalised, b: Normalised, tf: Frequencies) -> Iterator[Finding]:
+    """Return how like each field of two records is, of those that both have."""
+    return (finding for finding in _findings(a, b, tf) if finding.level != MISSING)
+
+
+def _findings(a: Normalised, b: Normalised, tf: Frequencies) -> Iterator[Finding]:
+    level, shared = name_level(a, b, tf)
+    name_terms = [key("name", " ".join(shared))] if level == EXACT else [word_term(word) for word in shared]
+    yield Finding("name", level, tf.commonness(name_terms))
+    email = email_level(a.email, b.email)
+    whole = a.email.whole if a.email is not None else ""
+    yield Finding("email", email, _commonness("email", email, whole, tf))
+    if email not in (EXACT, NEAR):  # which say the same of the domain
+        domain = domain_level(a.domain, b.domain)
+        yield Finding("domain", domain, _commonness("domain", domain, a.domain, tf))
+    phone = phone_level(a.phone, b.phone)
+    yield Finding("phone", phone, _commonness("phone", phone, a.phone, tf))
+    yield Finding("street", street_level(a, b), 0.0)
+    yield Finding("place", place_level(a, b), 0.0)
+
+
+def _commonness(field: str, level: str, value: str, tf: Frequencies) -> float:
+    return tf.commonness([key(field, value)]) if level == EXACT else 0.0
