@@ -60,13 +60,18 @@ class Verdict:
     @property
     def said(self) -> str:
         """Return who acts, for people."""
-        if self.autonomy == "auto":
-            return ACTIONS[self.action].said
-        return "Needs your approval" if self.autonomy == "approve" else "Only a person can mend this"
+        said = ACTIONS[self.action].said
+        if self.autonomy == "approve":
+            return f"Needs your approval: {said[:1].lower()}{said[1:]}"
+        return said if self.autonomy == "auto" else "Only a person can mend this"
 
 
 def classify(
-    system: str, http_status: int | None, code: str, message: str, context: Context | None = None
+    system: str,
+    http_status: int | None,
+    code: str | None,
+    message: str | None,
+    context: Context | None = None,
 ) -> Verdict:
     """
     Return what the failure is that `system` answered with `http_status`, `code` and `message`.
@@ -75,8 +80,8 @@ def classify(
     and may be anybody's text. The params name what the message tells of: `field`, `max_length`, `record_id`,
     `external_id`, `value` and others.
     """
-    context = context or {}
-    text = message[:LONGEST_MESSAGE]  # as much as a dead letter keeps
+    context, system, code = context or {}, system.lower(), code or ""
+    text = (message or "")[:LONGEST_MESSAGE]  # as much as a dead letter keeps
     params = params_of(code, text, context.get("field", ""))
     rule = _rule(system, http_status, code, text, context)
     autonomy, rule = _settled(rule, http_status, code, params.get("field", ""), context)

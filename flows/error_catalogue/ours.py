@@ -84,10 +84,13 @@ MESSAGES = read("message", r"""
 * | missing_ref | save_parent | approve | {field} refers to a record that is not in the org yet. | Sync the record that {field} refers to, then retry. | parent: ^foreign key external id
 * | missing_ref | check_state | human | The object is not there, or no longer. | Check whether it was deleted. If so, discard this run. | gone: ^no such [a-z]
 * | data | give_default | approve | {field} must have a value. | Map {field}, or give it a default in the mapping. | required: ^(?:required fields are missing|missing required param)
+* | data | change_mapping | approve | The other system does not know the parameter. | Take it out of the step, or correct its name. | unknown_parameter: ^received unknown parameter
+* | data | correct_amount | human | The other system does not accept this amount or currency. | Check the amount and its currency. Amounts are never changed for you. | amount: ^(?:invalid currency|amount must|the amount)
+* | data | correct_data | human | The other system did not accept the value of {field}. | Correct the value of {field}. | invalid: ^invalid (?:integer|boolean|decimal|object|array|timestamp|date|url|email)
 * | data | cut_text | approve | The text is longer than {field} allows. | Let the mapping cut the text to the length of {field}. | long: \(max length=\d+\)$|^invalid string: .{0,300}must be at most
 """)["*"]  # noqa: E501 - a table is read by its rows
 NO_ANSWER = read("network", r"""
-* | transient | retry | auto | The other system could not be reached. | {wait} | lost: ^(?:https?connectionpool\(host='[\w.-]{1,200}', port=\d{1,5}\): )?(?:\('|the )?(?:\[errno -?\d{1,5}\] )?(?:read (?:operation )?timed out|connection (?:aborted|refused|reset|timed out)|remote end closed connection|max retries exceeded|temporary failure in name resolution|name or service not known)
+* | transient | retry | auto | The other system could not be reached. | {wait} | lost: ^(?:https?connectionpool\(host='[\w.-]{1,200}', port=\d{1,5}\): )?(?:\('|the )?(?:\[errno -?\d{1,5}\] )?(?:read (?:operation )?timed out|connection (?:aborted|refused|reset|timed out)|remote end closed connection|max retries exceeded|temporary failure in name resolution|name or service not known|socket hang up|(?:read |connect )?econn(?:reset|refused)|etimedout)
 """)["*"]  # noqa: E501 - a table is read by its rows
 
 UNKNOWN = Rule(

@@ -36,13 +36,13 @@ ACTIONS: dict[str, Action] = {
     "take_declined_way": Action("auto", False, "Goes on by itself, on the way for declined payments"),
     # A fix is known; a person agrees to it.
     "resend": Action("approve", True, "Try it once more"),
-    "close_as_done": Action("approve", False, "Close it as done already"),
+    "close_as_done": Action("approve", False, "Close it as done"),
     "cut_text": Action("approve", False, "Cut the text"),
-    "map_value": Action("approve", False, "Map the value to one that is allowed"),
-    "give_default": Action("approve", False, "Give the field a default"),
+    "map_value": Action("approve", False, "Map the value"),
+    "give_default": Action("approve", False, "Give a default"),
     "clear_value": Action("approve", False, "Leave the field empty"),
-    "change_mapping": Action("approve", False, "Change the mapping of the field"),
-    "correct_link": Action("approve", False, "Let the field refer to another record"),
+    "change_mapping": Action("approve", False, "Change the mapping"),
+    "correct_link": Action("approve", False, "Refer to another record"),
     # Only a person knows.
     "mend_login": Action("human", False, "Mend the login"),
     "grant_access": Action("human", False, "Give the missing permission"),

@@ -19,8 +19,8 @@ _LOOKS = {
 }
 # What is worth a word beside the message, by the name of the parameter.
 _WORDS = {
-    "max_length": "Longest",
-    "minimum": "Smallest",
+    "max_length": "Longest allowed",
+    "minimum": "Smallest allowed",
     "value": "Value",
     "object": "Object",
     "external_id": "External id",

@@ -56,9 +56,9 @@ def test_a_cause_says_who_acts_and_why(reader: Reader, pair: Pair, live: Deploym
     ):
         page = reader.page(path)
 
-        assert "Needs your approval" in page
+        assert "Needs your approval: cut the text" in page
         assert "The text is longer than City allows." in page
-        assert 'Longest <bdi class="id">40</bdi>' in page
+        assert 'Longest allowed <bdi class="id">40</bdi>' in page
         assert "<b>Ulm" not in page
 
 
@@ -75,7 +75,7 @@ def test_a_letter_whose_tries_are_over_is_not_told_to_go_on_by_itself(
 
     page = reader.page("dead-letters/")
 
-    assert "Needs your approval" in page
+    assert "Needs your approval: try it once more" in page
     assert "Is tried again by itself" not in page
     assert letter.suggestion.startswith("It was tried again by itself until the time for that was over.")
 

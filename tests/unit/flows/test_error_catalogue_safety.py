@@ -11,8 +11,10 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.base import NO_TURN, UNREACHABLE
 from connectors.salesforce.errors import Problem
 from connectors.salesforce.errors import failure_of as of_salesforce
+from connectors.salesforce.logins import ANSWERS
 from connectors.salesforce.pubsub.refusals import MEANING as OF_THE_BUS
 from connectors.stripe.errors import translate
 from flows.engine.outcome import Done, Failure, Pause, RetryAt
@@ -86,18 +88,14 @@ def test_every_rule_has_a_name_of_its_own_and_every_code_belongs_to_one_system()
     ids=lambda rule: rule.id,
 )
 def test_what_is_told_as_done_by_itself_in_salesforce_is(rule):
-    code = (
-        rule.id.removeprefix("salesforce.").removesuffix(".concurrent").removesuffix(".locked")
-        if rule.id != "salesforce.login_rate"
-        else ""
-    )
-    if not code:
-        assert does_it_by_itself(errors.RateLimited("login rate exceeded", code="login_rate"))
-        return
+    code, _, name = rule.id.removeprefix("salesforce.").partition(".")
     says = {"concurrent": "ConcurrentRequests Limit exceeded", "locked": "first error: UNABLE_TO_LOCK_ROW"}
-    message = says.get(rule.id.split(".")[-1], "It went wrong")
+    failure = of_salesforce(400, [Problem(code, says.get(name, "It went wrong"))], now=NOON)
+    if rule.id.endswith("login_rate"):  # it is the answer to a login, not to a call
+        login = next(answer for answer in ANSWERS if answer.code == "login_rate")
+        failure = login.failure("login rate exceeded", code=login.code)
 
-    assert does_it_by_itself(of_salesforce(400, [Problem(code, message)], now=NOON))
+    assert does_it_by_itself(failure)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +114,20 @@ def test_what_is_told_as_done_by_itself_in_stripe_is(code):
     failure = translate(kind("It went wrong", *more, http_status=status, json_body=body), now=NOON)
 
     assert does_it_by_itself(failure)
+
+
+def test_what_is_told_as_done_by_itself_where_a_status_or_silence_is_all_there_is_is():
+    statuses = [
+        int(key.replace("xx", "03"))
+        for key, (rule, *_) in STATUSES["salesforce"].items()
+        if rule.autonomy == "auto"
+    ]
+
+    assert sorted(statuses) == [408, 429, 503]
+    assert all(does_it_by_itself(of_salesforce(status, [], now=NOON)) for status in statuses)
+    for code in (*UNREACHABLE, NO_TURN):
+        assert classify("integrator", None, code, "").autonomy == "auto"
+        assert does_it_by_itself(errors.Transient("It went wrong", code=code))
 
 
 def test_what_is_told_as_done_by_itself_on_the_event_bus_is():

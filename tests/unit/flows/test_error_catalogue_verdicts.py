@@ -32,6 +32,7 @@ salesforce | 401 | INVALID_SESSION_ID | This session is not valid for use with t
 salesforce | 401 | INVALID_AUTH_HEADER | INVALID_HEADER_TYPE | auth | renew_session | auto
 salesforce | 403 | API_DISABLED_FOR_ORG | API is not enabled for this Organization or Partner | auth | mend_login | human
 salesforce | 403 | API_CURRENTLY_DISABLED | API is disabled for this User | permission | grant_access | human
+salesforce | 400 | invalid_grant | login rate exceeded | rate_limit | rest | auto
 salesforce | 400 | invalid_grant | user hasn't approved this consumer | auth | mend_login | human
 salesforce | 400 | not_approved | user hasn't approved this consumer | auth | mend_login | human
 salesforce | 400 | audience | audience is invalid | auth | mend_login | human
@@ -170,6 +171,11 @@ stripe | 400 | customer_max_subscriptions | Customer cus_1 already has the maxim
 stripe | 500 | | An unknown error occurred | transient | retry | auto
 stripe | 503 | | | transient | retry | auto
 stripe | 400 | a_code_of_tomorrow | Too many requests, the connection was reset | unknown | read_message | human
+stripe | 400 | | Received unknown parameter: colour | data | change_mapping | approve
+stripe | 400 | | Invalid integer: 12.5 | data | correct_data | human
+stripe | 400 | | Invalid currency: xyz. Stripe currently supports these currencies: usd, aed, afn | data | correct_amount | human
+stripe | 400 | | Missing required param: customer. | data | give_default | approve
+stripe | 400 | | Invalid string: abcdef; must be at most 500 characters | data | cut_text | approve
 stripe | 400 | | Something nobody has seen | unknown | read_message | human
 stripe | | idempotency_key_spent | Stripe has kept a failure for this request, so it may have been done. | transient | look_up | auto
 integrator | | timeout | Salesforce did not answer within the deadline. | transient | retry | auto
@@ -186,6 +192,7 @@ integrator | | crashed | The worker was lost three times with this event | inter
 | | | HTTPSConnectionPool(host='api.stripe.com', port=443): Read timed out. (read timeout=10) | transient | retry | auto
 | | | ('Connection aborted.', RemoteDisconnected('Remote end closed connection without response')) | transient | retry | auto
 | | | [Errno -2] Name or service not known | transient | retry | auto
+| | | connect ECONNREFUSED 127.0.0.1:443 | transient | retry | auto
 | | | Your name: Read timed out. | unknown | read_message | human
 stripe | 400 | | Read timed out. | unknown | read_message | human
 | | UNABLE_TO_LOCK_ROW | unable to obtain exclusive access to this record | lock | retry | auto
