@@ -233,6 +233,11 @@ class RateTable(_Replacing):
         return given
 
 
+_OBJECT_HELP = "Type a part of its name and choose it: it is kept by its API name, such as Invoice__c."
+# A script offers the org's objects; without it those that live flows are about.
+_OFFERED = {"autocomplete": "off", "spellcheck": "false", "list": "followed", "data-offers": "objects"}
+
+
 class Records(Since):
     """Which records are compared: of which object, and modified from when until when."""
 
@@ -246,8 +251,8 @@ class Records(Since):
     object = forms.CharField(
         max_length=80,
         label="Object",
-        help_text="By its API name, such as Account or Invoice__c.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "list": "followed"}),
+        help_text=_OBJECT_HELP,
+        widget=forms.TextInput(attrs=_OFFERED),
     )
     field_order = ("object", "since", "until")
 
@@ -258,30 +263,32 @@ class Records(Since):
 
 
 class Asking(forms.Form):
-    """Which object is asked for, and how often."""
+    """Which object is checked regularly, and how often."""
 
     object = forms.CharField(
         max_length=80,
         label="Object",
-        help_text="By its API name, such as Account or Invoice__c.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "list": "followed"}),
+        help_text=_OBJECT_HELP,
+        widget=forms.TextInput(attrs=_OFFERED),
     )
     every = forms.IntegerField(
         min_value=10,
         max_value=86_400,
         initial=60,
-        label="Seconds between two questions",
-        help_text="Each costs a call of the org's daily allowance, and at times two.",
+        label="Check every so many seconds",
+        help_text="Each check costs a call of the org's daily allowance, and at times two.",
     )
 
 
 class Daily(forms.Form):
     """When and how far back records are compared every day."""
 
-    sweep_hour = forms.IntegerField(min_value=0, max_value=23, label="Hour of the day (UTC)")
+    sweep_hour = forms.IntegerField(
+        min_value=0, max_value=23, label="Hour of the day (UTC)", help_text="When the comparison begins."
+    )
     sweep_days = forms.IntegerField(
         min_value=0,
         max_value=30,
-        label="Days of changes compared every day",
-        help_text="It finds what no event told. 0: none are compared.",
+        label="Days to look back",
+        help_text="It finds changes that Salesforce did not tell of. With 0 nothing is compared.",
     )

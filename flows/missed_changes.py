@@ -121,7 +121,7 @@ def poll(*, connection: Connection, object: str, every: int, actor: str, now: da
     """
     _check(connection, object)
     if type(every) is not int or not SOONEST <= every <= LATEST:
-        raise Unacceptable(f"An object is asked for every {SOONEST} to {LATEST:,} seconds.", field="every")
+        raise Unacceptable(f"An object is checked every {SOONEST} to {LATEST:,} seconds.", field="every")
     with transaction.atomic():
         # Whoever chooses topics holds it too, so that nothing is heard twice.
         Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
@@ -139,7 +139,7 @@ def _poll(connection: Connection, object_: str, every: int, now: datetime) -> Po
         known.ask_every(every)
         return known
     if rows.count() >= MOST_POLLED:
-        raise Unacceptable(f"A connection asks for {MOST_POLLED} objects at most.", field="object")
+        raise Unacceptable(f"A connection checks {MOST_POLLED} objects at most.", field="object")
     return PolledObject.objects.create(
         connection=connection,
         object=object_,
@@ -196,12 +196,12 @@ def _state(polled: PolledObject, now: datetime) -> tuple[str, str]:
     if connection.state != Connection.State.ACTIVE or not connection.pinned_account:
         return "idle", "It waits until the connection is tested and in use."
     if now - polling.next_at(polled) > UNASKED:
-        return "unheard", "Nobody asks: start `manage.py listen`."
+        return "unheard", "Nobody checks it: start `manage.py listen`."
     if polled.failure:
         return "retrying", "It failed, and is tried again by itself."
     if polled.checked_at is None:
         return "idle", "A listener takes it up within seconds."
-    return "asked", "What changes is let in at each question."
+    return "asked", "What has changed comes in at each check."
 
 
 def _check(connection: Connection, object_: str) -> None:

@@ -99,6 +99,7 @@ class Asked:
     now: datetime
     paths: Callable[[], Sequence[SrcField]]
     flow: Flow | None = None  # whose step it is
+    org: Connection | None = None  # where there is no pair
 
 
 def offers(kind: str, typed: str, asked: Asked) -> Offers:
@@ -126,10 +127,10 @@ def offers(kind: str, typed: str, asked: Asked) -> Offers:
 
 def _refusal(kind: str, asked: Asked) -> str:
     """Return under which key it is remembered that the org did not tell; somebody asks at each letter."""
-    if asked.pair is None or kind not in _OF_ORG:
+    if kind not in _OF_ORG or (asked.pair or asked.org) is None:
         return ""
     about = canonical.fingerprint([kind] if kind in _OF_WHOLE_ORG else ["fields", asked.of.lower()])
-    return f"offers:refused:{asked.pair.salesforce.public_id}:{about}"
+    return f"offers:refused:{_org(asked).public_id}:{about}"
 
 
 def _fitting(known: Iterable[Offer], typed: str) -> Offers:
@@ -157,9 +158,10 @@ def _rank(offer: Offer, words: Sequence[str]) -> int:
 
 
 def _org(asked: Asked) -> Connection:
-    if asked.pair is None:
+    org = asked.pair.salesforce if asked.pair is not None else asked.org
+    if org is None:
         raise schemas.Unavailable(UNCONNECTED)
-    return asked.pair.salesforce
+    return org
 
 
 def _all_objects(asked: Asked) -> list[Mapping[str, Any]]:

@@ -65,6 +65,9 @@ urlpatterns: list[URLPattern] = [
     path("connections/<str:connection>/missed/compare/", missed.compare, name="compare"),
     path("connections/<str:connection>/missed/looking/", missed.configure, name="looking"),
     path("connections/<str:connection>/changes/", missed_changes.page, name="missed_changes"),
+    path(
+        "connections/<str:connection>/changes/objects/", missed_changes.objects, name="missed_changes_objects"
+    ),
     path("connections/<str:connection>/changes/compare/", missed_changes.compare, name="compare_records"),
     path(
         "connections/<str:connection>/changes/<int:resync>/stop/", missed_changes.stop, name="stop_comparing"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from connectors.models import Connection
-from flows import missed_changes
+from flows import missed_changes, offering
 from flows.forms import Asking, Daily, Records
 from flows.models import PolledObject, Resync
 from flows.views.connection_pages import back, connection_of, done, place_of
@@ -35,8 +36,17 @@ class Asked(NamedTuple):
 @require("connections.view")
 @require_GET
 def page(request: HttpRequest, workspace: str, environment: str, connection: str) -> HttpResponse:
-    """Show what was compared and asked for, when, and what was found."""
+    """Show what was compared and checked, when, and what was found."""
     return _page(request, _salesforce(request, connection))
+
+
+@require("connections.view")
+@require_GET
+def objects(request: HttpRequest, workspace: str, environment: str, connection: str) -> HttpResponse:
+    """Answer which objects of the org fit what is typed."""
+    org, typed = _salesforce(request, connection), request.GET.get("q", "").replace("\0", "")
+    asked = offering.Asked(pair=None, of="", now=timezone.now(), paths=tuple, org=org)
+    return JsonResponse(asdict(offering.offers("objects", typed, asked)))
 
 
 @require("events.catch_up")
@@ -70,7 +80,7 @@ def stop(
 @require_POST
 def poll(request: HttpRequest, workspace: str, environment: str, connection: str) -> HttpResponse:
     """Ask for the changes of one more object, or for those of one more often or less."""
-    told = "It is asked for from now on. What happened before is not fetched."
+    told = "It is checked from now on. What happened before is not fetched."
     asked = Asked("asking", Asking(request.POST, auto_id="asking_%s"), missed_changes.poll, told)
     return _ask(request, _salesforce(request, connection), asked)
 
@@ -85,7 +95,7 @@ def poll_no_more(
     rows = PolledObject.objects.filter(connection=found).select_related("connection__environment__workspace")
     row = get_object_or_404(rows, pk=polled)
     missed_changes.poll_no_more(polled=row, actor=scope_of(request).actor, now=timezone.now())
-    return done(request, found, PAGE, "It is asked for no more.")
+    return done(request, found, PAGE, "It is checked no more.")
 
 
 @require("connections.manage")

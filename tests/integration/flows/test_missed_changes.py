@@ -10,7 +10,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from connectors.models import Connection, Topic
+from connectors import schemas
+from connectors.models import Connection, SchemaSnapshot, Topic
 from flows import missed_changes, polling, topics
 from flows.models import Pair, PolledObject, Resync
 from flows.models.resyncs import LeasedQuerySet
@@ -74,6 +75,19 @@ def test_the_page_reports_what_was_compared_and_what_is_asked_for(reader, crm):
     ):
         assert told in page
     assert "Every day" in reader.page(f"connections/{crm.public_id}/")
+
+
+def test_objects_are_offered_by_name_and_label(reader, crm):
+    objects = [{"name": "Account", "label": "Firm"}, {"name": "Invoice__c", "label": "Bill"}]
+    now = timezone.now()
+    SchemaSnapshot.objects.create(
+        connection=crm, object=schemas.EVERY, number=1, version="v67.0", digest="x",
+        content={"objects": objects}, taken_at=now, checked_at=now,
+    )  # fmt: skip
+
+    offered = json.loads(reader.page(where(crm, "objects/"), q="bill"))
+
+    assert [one["value"] for one in offered["offers"]] == ["Invoice__c"]
 
 
 def test_an_operator_has_records_compared_and_stops_that(reader, crm):
