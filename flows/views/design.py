@@ -34,6 +34,13 @@ class Row:
     newest: FlowVersion | None
     elsewhere: Sequence[Deployment]
 
+    @property
+    def description(self) -> str:
+        """Return what the flow does: by its newest version, or by its draft as long as there is none."""
+        draft = getattr(self.flow, "draft", None)
+        said = self.newest or draft
+        return str(said.document.get("description") or "") if said else ""
+
 
 @require("flows.view")
 @require_GET
@@ -42,7 +49,7 @@ def flows(request: HttpRequest, workspace: str, environment: str) -> HttpRespons
     here, scope = environment_of(request), scope_of(request)
     found = list(
         Flow.objects.filter(integration__workspace=scope.workspace)
-        .select_related("integration")
+        .select_related("integration", "draft")
         .prefetch_related("versions")
     )
     live = _live_by_flow(found)

@@ -1,6 +1,6 @@
 // The dialog in which a draft is published: its test cases are run on the draft as soon as it opens, and
 // Control with Enter publishes. Only what is kept is run and published: what is on its way is waited for, and so
-// is what the org says of it. Why something cannot be published is said in the dialog itself.
+// is what the org says of it.
 
 import { isAsking, settled } from "./canvas-checks.js";
 
@@ -31,20 +31,6 @@ export function showStanding() {
   if (line.textContent !== words) line.textContent = words;
 }
 document.addEventListener("checked", showStanding);
-
-// What the server says against it stands where it was asked; on the page behind, nobody could close it.
-dialog.addEventListener("toast", (event) => {
-  if (event.detail?.level !== "error") return;
-  event.stopPropagation();
-  refuse(event.detail.message);
-});
-dialog.addEventListener("close", () => refuse(""));
-dialog.addEventListener("htmx:beforeRequest", () => refuse(""));
-
-function refuse(text) {
-  byId("publish-refused-text").textContent = text;
-  byId("publish-refused").hidden = !text;
-}
 
 // Publishes once every change is kept and checked; a second click meanwhile publishes nothing more.
 export function publishes(sending) {

@@ -35,8 +35,25 @@ function toast(text, level = "info") {
 
 document.addEventListener("toast", (event) => {
   const { message, tone, level } = event.detail ?? {};
-  toast(message ?? event.detail?.value ?? "", tone ?? level);
+  const text = message ?? event.detail?.value ?? "";
+  const foot = level === "error" && event.target.closest?.("dialog[open]")?.querySelector(".dialog-foot");
+  if (foot) refuse(foot, text);
+  else toast(text, tone ?? level);
 });
+
+// Why an act was refused stands in the dialog that asked for it: what is behind an open dialog cannot be used.
+function refuse(foot, text) {
+  forget(foot.closest("dialog"));
+  const line = Object.assign(document.createElement("p"), { className: "errors refusal anywhere", textContent: text });
+  line.setAttribute("role", "alert");
+  foot.before(line);
+}
+
+function forget(dialog) {
+  for (const line of dialog?.querySelectorAll(".refusal") ?? []) line.remove();
+}
+document.addEventListener("close", (event) => forget(event.target), true);
+document.addEventListener("htmx:beforeRequest", (event) => forget(event.target.closest?.("dialog")));
 document.addEventListener("say", (event) => announce(event.detail));
 for (const note of document.querySelectorAll("[data-toast]")) toast(note.dataset.toast, note.dataset.tone);
 

@@ -180,8 +180,13 @@ def test_installing_twice_is_refused_and_the_page_leads_to_the_first(admin, pair
     press(admin, "payments/install")
 
     assert press(admin, "payments/install").status_code == 409
-    assert Flow.objects.count() == 1
+    flow = Flow.objects.get()
     assert "Installed" in admin.page("flows/templates/")
+    # As long as it is a draft alone, the draft says what the flow does, and one link leads to it.
+    told = catalogue.load("payments").document.description
+    assert told in admin.page("flows/")
+    assert admin.page(f"flows/{flow.public_id}/").count(f"flows/{flow.public_id}/design/") == 1
+    assert told in admin.page(f"flows/{flow.public_id}/")
 
 
 def test_the_first_template_pairs_what_is_connected(admin):
