@@ -29,6 +29,7 @@ PERMISSIONS = {
     "payment_intents": "rak_payment_intent",
     "payment_links": "rak_payment_link",
     "payment_methods": "rak_payment_method",
+    "payouts": "rak_payout",
     "prices": "rak_plan",
     "products": "rak_product",
     "refunds": "rak_charge",

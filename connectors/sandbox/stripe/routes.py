@@ -23,6 +23,7 @@ from connectors.sandbox.stripe import (
     payment_intents,
     payment_links,
     payment_methods,
+    payouts,
     price_data,
     prices,
     products,
@@ -198,6 +199,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "test_helpers/test_clocks",
     ),
     *_crud("balance_transactions", balance, "retrieve", "list_all"),
+    *_crud("payouts", payouts, "retrieve", "list_all"),
     *_crud("events", events, "retrieve", "list_all"),
     Endpoint("GET", "/v2/core/events/{id}", thin_events.retrieve, thin_events.NOTHING, "events"),
     *(

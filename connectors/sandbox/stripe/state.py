@@ -89,6 +89,7 @@ class StripeState:
         self.refunds = Store("refund")
         self.disputes = Store("dispute")
         self.balance_transactions = Store("balance transaction")
+        self.payouts = Store("payout")
         self.products = Store("product")
         self.prices = Store("price")
         self.subscriptions = Store("subscription")

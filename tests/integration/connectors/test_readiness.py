@@ -140,6 +140,8 @@ def test_a_webhook_endpoint_is_found_at_stripe_and_missed_when_it_is_deleted(
     gone = examine(billing)
 
     assert called(there, "Stripe sends here what templates start with").state is State.OK
+    assert called(there, "May read payouts").state is State.OK
+    assert not [check for check in there.checks if check.title.startswith("Nobody knows")]
     assert called(there, "A webhook address is not public").state is State.WARNING
     assert called(elsewhere, f"{endpoint.stripe_id} sends elsewhere").state is State.PROBLEM
     assert called(gone, "Stripe has no endpoint").state is State.PROBLEM
