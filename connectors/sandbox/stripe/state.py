@@ -116,10 +116,8 @@ class StripeState:
         self.secrets: dict[str, list[Secret]] = {}
         self.cards: dict[str, TestCard] = {}  # payment method -> the test card behind it
         self.deleted: dict[str, bool] = {}  # ids of deleted customers -> whether of live mode
-        self.recent: dict[bool, deque[float]] = {
-            False: deque(),
-            True: deque(),
-        }  # calls of the last second, by mode
+        # calls of the last second, by mode
+        self.recent: dict[bool, deque[float]] = {False: deque(), True: deque()}
         self.locks: dict[str, float] = {}  # object -> until when a write meets lock_timeout
 
     def now(self) -> float:
