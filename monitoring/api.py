@@ -19,7 +19,7 @@ from flows import queries
 from integrator.accounts.access import Scope, scope_of
 from integrator.accounts.rest import WITHIN, refusals
 from monitoring import standing
-from monitoring.alert_api import router
+from monitoring.anomaly_api import router
 from monitoring.status_api import Status
 
 

@@ -57,6 +57,7 @@ KINDS: dict[str, Kind] = {
     "listening": Kind("Salesforce events", patience=timedelta(minutes=2)),
     "webhooks_silent": Kind("Webhooks"),
     "conservation": Kind("Conservation"),
+    "anomaly": Kind("Unusual payments"),
     "missing_event": Kind("Missing events", told_once=True, repeats=True),
     "gap": Kind("Gap", told_once=True),
     "flow_alert": Kind("Flow", told_once=True, repeats=True),

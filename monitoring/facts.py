@@ -134,6 +134,18 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
+class Unusual:
+    """Something unusual about the payments of a connection, that goes on."""
+
+    place: Place
+    anomaly: str
+    name: str
+    kind: str
+    reason: str
+    grave: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that is judged. `everywhere` are the workspaces that the installation's troubles concern."""
 
@@ -153,4 +165,5 @@ class Facts:
     told: Sequence[Told] = ()
     unequal: Sequence[Unequal] = ()
     silent: Sequence[Silent] = ()
+    unusual: Sequence[Unusual] = ()
     mail: Sequence[Failing] = ()

@@ -19,7 +19,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from connectors.models import Connection, Cursor
 from flows import error_catalogue, missed_changes, queries, topics
 from flows.models import Change, DeadLetter, Deployment, Effect, Event, Impact, Review, Run
-from monitoring import cursor, tidings
+from monitoring import anomalies, cursor, tidings
 from monitoring.conditions import Place
 from monitoring.facts import (
     Cause,
@@ -80,6 +80,7 @@ def _seldom(places: Places, everywhere: Sequence[Place], now: datetime) -> Facts
         duties=_duties(everywhere),
         unequal=_unequal(places, now),
         silent=_silent(places, now),
+        unusual=anomalies.unusual(places),
         mail=_mail(everywhere),
         changed=_changed(places),
     )

@@ -296,7 +296,30 @@ def _unequal(facts: Facts, now: datetime) -> Iterator[Condition]:
         )  # fmt: skip
 
 
+ANOMALIES = {
+    "volume_drop": "Fewer charges than usual",
+    "outage": "Hardly any charges",
+    "volume_spike": "More charges than usual",
+    "failed_spike": "Many charges fail",
+    "slow_fail_drift": "More and more charges fail",
+    "refund_surge": "Many refunds",
+    "dispute_wave": "Many disputes",
+}
+
+
+def _unusual(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.unusual:
+        yield Condition.at(
+            one.place, kind="anomaly", about=one.anomaly,
+            severity=Severity.CRITICAL if one.grave else Severity.WARNING,
+            title=f"{one.name}: {ANOMALIES.get(one.kind, 'unusual payments').lower()}",
+            text=f"{one.reason} Nothing is lost by it here. Look in Stripe whether something is wrong; if "
+            "this is as it should be, say so on the page behind this.",
+            page="anomalies/",
+        )  # fmt: skip
+
+
 SOURCES: tuple[Callable[[Facts, datetime], Iterator[Condition]], ...] = (
     _connections, _streams, _topics, _silent, _held, _changed, _causes, _doubts, _crashed, _standstill, _feed,
-    _failing, _notices, _unequal,
+    _failing, _notices, _unequal, _unusual,
 )  # fmt: skip

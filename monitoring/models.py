@@ -12,7 +12,23 @@ from django.db.models.functions import Now
 from connectors.models import Connection
 from flows.models import Fate
 from integrator.accounts.models import Environment, Workspace, public_id
+from monitoring.anomaly_models import Anomaly, Series, SeriesBin
 from monitoring.conditions import KINDS, Condition, Severity
+
+__all__ = [
+    "COUNTED",
+    "FAILURE_LENGTH",
+    "Alert",
+    "AlertDelivery",
+    "AlreadyClosed",
+    "Anomaly",
+    "ConservationHour",
+    "Duty",
+    "OutgoingMail",
+    "Posted",
+    "Series",
+    "SeriesBin",
+]
 
 FAILURE_LENGTH = 300
 

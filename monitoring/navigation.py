@@ -55,6 +55,7 @@ PLACES: tuple[Place, ...] = (
         views=("monitoring:conservation",),
     ),
     Place("Alerts", "monitoring:alerts", "bell", "alerts.view", "a", counted=ALERTS),
+    Place("Anomalies", "monitoring:anomalies", "zap", "alerts.view"),
     Place("Runs", "flows:runs", "activity", "runs.view", "r", views=("flows:run",)),
     Place(
         "Dead letters",

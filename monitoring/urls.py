@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from monitoring import views
+from monitoring import anomaly_views, views
 
 app_name = "monitoring"
 urlpatterns: list[URLPattern] = [
@@ -13,5 +13,8 @@ urlpatterns: list[URLPattern] = [
     path("alerts/", views.alert_list, name="alerts"),
     path("alerts/<str:alert>/acknowledge/", views.acknowledge, name="acknowledge"),
     path("alerts/<str:alert>/mute/", views.mute, name="mute"),
+    path("anomalies/", anomaly_views.anomaly_list, name="anomalies"),
+    path("anomalies/announce/", anomaly_views.announce, name="announce"),
+    path("anomalies/<str:anomaly>/dismiss/", anomaly_views.dismiss, name="dismiss"),
     path("conservation/", views.conservation, name="conservation"),
 ]

@@ -16,6 +16,8 @@ ACTIONS = {
     "alert.acknowledged": "acknowledged an alert",
     "alert.muted": "muted an alert",
     "alert.unmuted": "let an alert speak again",
+    "anomaly.announced": "said that unusual payments are to come",
+    "anomaly.dismissed": "said of unusual payments that they are no anomaly",
     "case.deleted": "deleted a test case",
     "case.saved": "saved a trial as a test case",
     "connection.created": "created a connection",
@@ -73,6 +75,7 @@ ACTIONS = {
 # How the names of acts begin -> what they are about.
 AREAS = {
     "alert.": "Alerts",
+    "anomaly.": "Anomalies",
     "connection.": "Connections",
     "webhook.": "Webhooks",
     "events.": "Missed events",

@@ -9,6 +9,29 @@ from __future__ import annotations
 
 from monitoring.detection.amounts import Score, score_amount
 from monitoring.detection.bins import Alert
-from monitoring.detection.observing import backfill, is_learning, mute, not_an_anomaly, observe
+from monitoring.detection.observing import (
+    backfill,
+    expected_charges,
+    fresh,
+    goes_on,
+    is_learning,
+    known_events,
+    mute,
+    not_an_anomaly,
+    observe,
+)
 
-__all__ = ["Alert", "Score", "backfill", "is_learning", "mute", "not_an_anomaly", "observe", "score_amount"]
+__all__ = [
+    "Alert",
+    "Score",
+    "backfill",
+    "expected_charges",
+    "fresh",
+    "goes_on",
+    "is_learning",
+    "known_events",
+    "mute",
+    "not_an_anomaly",
+    "observe",
+    "score_amount",
+]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from monitoring.detection.bins import Instant, State
 
 COOLDOWN = 24  # bins without a sign, before the same metric is told again
+QUIET = 6  # bins without a sign, after which it seems to be over
 LONGEST = 432  # bins after which what lasts is the new usual
 STEP = 0.5  # standard deviations that "not an anomaly" adds
 MOST_RAISED = 3.0
@@ -25,6 +26,12 @@ def is_open(state: State, key: str, number: int) -> bool:
     """Tell whether an incident of `key` goes on in the bin of that number."""
     known = state["open"].get(key)
     return known is not None and number - known[1] <= COOLDOWN
+
+
+def shows(state: State, key: str, number: int) -> bool:
+    """Tell whether an incident of `key` has shown a sign in the last bins before that number."""
+    known = state["open"].get(key)
+    return known is not None and number - known[1] <= QUIET
 
 
 def note(state: State, key: str, number: int, *, unusual: bool, lasts: bool) -> tuple[State, bool]:

@@ -9,6 +9,7 @@ from typing import Any
 from monitoring.detection import amounts, incidents, latency, shares, volume
 from monitoring.detection.bins import BIN_MINUTES, PER_DAY, Alert, Instant, Row, State, number
 from monitoring.detection.catalogue import AMOUNT, LATENCY, SHARES, VOLUME
+from monitoring.detection.counts import band
 from monitoring.detection.shares import Look
 
 VERSION = 1
@@ -75,6 +76,23 @@ def not_an_anomaly(state: State, metric: str) -> State:
 def mute(state: State, *, begins: datetime, ends: datetime, metric: str = "") -> State:
     """Return the state that knows of an event to come, of one metric or of all; raises ValueError."""
     return {**state, "incidents": incidents.muted(state["incidents"], metric, begins, ends)}
+
+
+def known_events(state: State) -> list[tuple[str, datetime, datetime]]:
+    """Return what was muted and is not forgotten: the metric ("" for all), from when, until when."""
+    kept = state["incidents"]["mutes"] if state else []
+    return [(of, datetime.fromisoformat(begins), datetime.fromisoformat(ends)) for of, begins, ends in kept]
+
+
+def expected_charges(state: State) -> tuple[float, float, float] | None:
+    """Return the charges expected in the last bin, and between which counts nearly all should lie."""
+    mean = volume.expected(state["volume"])
+    return None if mean is None else (mean, *band(mean, state["volume"]["phi"]))
+
+
+def goes_on(state: State, key: str) -> bool:
+    """Tell whether an incident of "drop", "spike" or a metric still shows in the last half hour."""
+    return incidents.shows(state["incidents"], key, state["bins"])
 
 
 class _Watch:

@@ -25,6 +25,7 @@ def addresses(theatre: Theatre) -> Iterator[str]:
         "",
         "alerts/",
         "alerts/?show=over",
+        "anomalies/",
         "conservation/",
         "runs/",
         "runs/?fate=dead&q=nothing-has-this-id",

@@ -12,13 +12,14 @@ from django.core.management.base import BaseCommand
 from flows import approvals, group_retries, merges, nights, resyncs, retention, sweeps, walk
 from flows.impact import keeping, looking
 from integrator.processes import die_with_parent
-from monitoring import alerts, hours
+from monitoring import alerts, anomalies, hours
 from monitoring.posting import Post
 from monitoring.watch import Task, Watch
 
 EVALUATE_EVERY = 5.0
 MAIL_EVERY = 2.0
 COUNT_EVERY = 30.0
+UNUSUAL_EVERY = 30.0
 WALK_EVERY = 10.0
 SWEEP_EVERY = 30.0
 RESYNC_EVERY = 5.0
@@ -62,6 +63,7 @@ def tasks() -> Sequence[Task]:
         Task("alerts", EVALUATE_EVERY, lambda now: alerts.evaluate(now=now, memory=memory)),
         Task("mail", MAIL_EVERY, lambda now: post.deliver(now=now)),
         Task("conservation", COUNT_EVERY, lambda now: counter.count_due(now=now)),
+        Task("anomalies", UNUSUAL_EVERY, lambda now: anomalies.observe_due(now=now)),
         Task("walk", WALK_EVERY, lambda now: walk.walk_due(now=now)),
         Task("sweep", SWEEP_EVERY, lambda now: sweeps.sweep_due(now=now)),
         Task("night", NIGHT_EVERY, lambda now: nights.begin_due(now=now)),
@@ -72,5 +74,5 @@ def tasks() -> Sequence[Task]:
         Task("fields", LOOK_EVERY, lambda now: looker.look_due(now=now)),
         Task("impact", IMPACT_EVERY, lambda now: keeping.renew_due(now=now, failed=failed)),
         Task("retention", PURGE_EVERY, lambda now: retention.purge_due(now=now)),
-        Task("tidying", FORGET_EVERY, lambda now: hours.forget(now=now)),
+        Task("tidying", FORGET_EVERY, lambda now: (hours.forget(now=now), anomalies.forget(now=now))),
     )
