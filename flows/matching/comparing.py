@@ -8,6 +8,7 @@ from typing import NamedTuple
 from flows.matching.frequencies import Frequencies
 from flows.matching.keys import key, word_term
 from flows.matching.likeness import (
+    DIFFERENT,
     EXACT,
     MISSING,
     NEAR,
@@ -17,7 +18,7 @@ from flows.matching.likeness import (
     place_level,
     street_level,
 )
-from flows.matching.names import name_level
+from flows.matching.names import SURNAME, name_level
 from flows.matching.records import Normalised
 from flows.matching.weights import Weights, usual
 
@@ -65,19 +66,31 @@ def findings(a: Normalised, b: Normalised, tf: Frequencies) -> Iterator[Finding]
 
 
 def _findings(a: Normalised, b: Normalised, tf: Frequencies) -> Iterator[Finding]:
-    level, shared = name_level(a, b, tf)
-    name_terms = [key("name", " ".join(shared))] if level == EXACT else [word_term(word) for word in shared]
-    yield Finding("name", level, tf.commonness(name_terms))
+    name, shared = name_level(a, b, tf)
+    name_terms = [key("name", " ".join(shared))] if name == EXACT else [word_term(word) for word in shared]
+    yield Finding("name", name, tf.commonness(name_terms))
     email = email_level(a.email, b.email)
     whole = a.email.whole if a.email is not None else ""
     yield Finding("email", email, _commonness("email", email, whole, tf))
-    if email not in (EXACT, NEAR):  # which say the same of the domain
-        domain = domain_level(a.domain, b.domain)
-        yield Finding("domain", domain, _commonness("domain", domain, a.domain, tf))
+    # The same address says the same of its domain.
+    domain = MISSING if email in (EXACT, NEAR) else domain_level(a.domain, b.domain)
+    yield Finding("domain", domain, _commonness("domain", domain, a.domain, tf))
     phone = phone_level(a.phone, b.phone)
     yield Finding("phone", phone, _commonness("phone", phone, a.phone, tf))
-    yield Finding("street", street_level(a, b), 0.0)
-    yield Finding("place", place_level(a, b), 0.0)
+    street = street_level(a, b)
+    yield Finding("street", street, 0.0)
+    town = [
+        key(kind, value) for kind, value in (("postal", a.postal), ("city", a.city)) if _has(b, kind, value)
+    ]
+    yield Finding("place", place_level(a, b), tf.commonness(town))
+    if name in (SURNAME, DIFFERENT) and email not in (EXACT, NEAR):
+        # Between two names, all of this tells of one house or company and not of one customer.
+        house = EXACT in (domain, phone, street) or street == NEAR
+        yield Finding("household", EXACT if house else MISSING, 0.0)
+
+
+def _has(norm: Normalised, kind: str, value: str) -> bool:
+    return bool(value) and getattr(norm, kind) == value
 
 
 def _commonness(field: str, level: str, value: str, tf: Frequencies) -> float:

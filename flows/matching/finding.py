@@ -11,7 +11,7 @@ from enum import StrEnum
 from flows.matching.comparing import Line, compare, score
 from flows.matching.keys import block_keys, terms, word_term
 from flows.matching.likeness import DIFFERENT, NEAR
-from flows.matching.names import GIVEN, SURNAME, has_other_ending
+from flows.matching.names import GIVEN, PART, SURNAME, has_other_ending
 from flows.matching.records import Normalised
 from flows.matching.stores import Shared, Store
 from flows.matching.weights import Weights
@@ -23,7 +23,7 @@ MOST_CANDIDATES = (
 LINKED = 64.0  # bits of an external key: as good as certain
 
 # Of names that are so, a person decides, whatever else is the same: a household shares all of it.
-OTHER_PERSON = frozenset({SURNAME, GIVEN, DIFFERENT})
+OTHER_PERSON = frozenset({PART, GIVEN, SURNAME, DIFFERENT})
 
 
 class Kind(StrEnum):
@@ -39,7 +39,7 @@ class Policy:
     """Where a workspace draws its lines, in bits."""
 
     automatic: bool = False  # whether anything but an external key merges without a person
-    auto: float = 5.0
+    auto: float = 5.25
     review: float = -3.25
     margin: float = 3.0  # that the first candidate has before the second one, to be merged without a person
     shown: int = 3  # candidates that a person sees

@@ -29,9 +29,15 @@ class Weights:
     levels: Mapping[str, Mapping[str, Weight]]
 
     def bits(self, field: str, level: str, commonness: float = 0.0) -> float:
-        """Return what `level` of `field` says, in 64ths of a bit; a level that has no weight says nothing."""
+        """
+        Return what `level` of `field` says, in 64ths of a bit; a level that has no weight says nothing.
+
+        However common a value is, that it is shared never speaks against two records.
+        """
         weight = self.levels.get(field, {}).get(level)
-        return 0.0 if weight is None else _grained(weight.bits - weight.per_doubling * commonness)
+        if weight is None:
+            return 0.0
+        return _grained(max(weight.bits - weight.per_doubling * commonness, min(weight.bits, 0.0)))
 
     @property
     def before(self) -> float:
