@@ -63,7 +63,7 @@ PATTERNS: dict[str, tuple[re.Pattern[str], ...]] = {
     "resource_missing": (_MODE, _MISSING),
     "amount_too_small": (re.compile(r"at least (?P<minimum>[^.\s]{0,4}[\d.,]{1,20}\d ?\w{0,5})"),),
 }
-_PERMISSION = re.compile(r"(?P<permission>rak_[a-z_]{1,90})\b")
+_PERMISSION = re.compile(r"(?P<permission>rak_[a-z_]{1,90})")
 _ANY = (_PARENT, _REQUIRED, _TOO_LONG, _DUPLICATE, _MODE, _MISSING, _PERMISSION)
 
 
