@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography.fernet import Fernet
+from django.db import connection
 from django.utils import timezone
 
 from connectors import connections
@@ -77,6 +78,24 @@ def test_a_topic_that_nobody_hears_is_found_and_one_that_is_heard_is_counted():
 
     Topic.objects.update(lease_until=NOON + MINUTE, listener="host:1", kept_until=NOON)
     assert only(work.listener(look())).detail == "1 topic, 1 listener"
+
+
+# What is kept
+
+
+@pytest.mark.django_db(transaction=True)
+def test_commits_that_are_not_on_the_disk_at_once_are_found(on_postgresql):
+    switch = "SET synchronous_commit = {}" if on_postgresql else "PRAGMA synchronous = {}"
+
+    def after(statement: str) -> State:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        return next(found.state for found in database.durability(look()) if found.name == "durability")
+
+    try:
+        assert after(switch.format("off")) is State.BROKEN
+    finally:
+        assert after(switch.format("on" if on_postgresql else "full")) is State.OK
 
 
 # What is encrypted
