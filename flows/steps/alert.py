@@ -15,6 +15,7 @@ from flows.engine.ports import Ports
 from flows.mapping.template import Template, compile_template
 from flows.mapping.widgets import shown
 from flows.steps.base import StepKind
+from integrator.kernel import canonical
 
 _LONGEST_TITLE = 200
 
@@ -57,13 +58,14 @@ class Alert(StepKind):
         def tell(item: Item) -> Answer:
             if item.history and not item.insisted:
                 return Done({"skipped": HISTORY}, effect="skipped")
+            said = " ".join(title(item.context).text.split())[:_LONGEST_TITLE], text(item.context).text
             # Nothing of the try is in the key, so that however often the event is handled it is told once.
             note = Note(
-                key=f"alert:{item.key(step_id)}:{_occasion(item)}",
+                key=f"alert:{item.key(step_id)}:{_occasion(item, said)}",
                 kind="flow_alert",
                 severity=settings.severity,
-                title=" ".join(title(item.context).text.split())[:_LONGEST_TITLE],
-                text=text(item.context).text,
+                title=said[0],
+                text=said[1],
             )
             if note.key not in {known.key for known in item.notes}:
                 item.notes.append(note)
@@ -75,8 +77,13 @@ class Alert(StepKind):
         return step
 
 
-def _occasion(item: Item) -> str:
-    """Return what the alert is given once for: the event, or the state in which it found its record."""
+def _occasion(item: Item, said: tuple[str, str]) -> str:
+    """
+    Return what the alert is given once for: the event, or the state in which it found its record.
+
+    Stamps of records have whole seconds, so that two states may share one: what is said tells them apart.
+    """
     if not (item.event.record_id and item.source.fetched):
         return item.event.id
-    return f"{item.event.record_id}@{item.source.not_after.isoformat()}"
+    state = canonical.fingerprint([item.source.not_after.isoformat(), *said])
+    return f"{item.event.record_id}@{state[:32]}"

@@ -179,19 +179,20 @@ def test_an_event_is_told_once_however_often_it_is_handled():
 
 
 def test_events_that_find_a_record_in_one_state_tell_it_once():
-    def found(event_id: str, second: int, *, fetched: bool = True) -> Item:
-        item = a_mapped({})
+    def found(event_id: str, second: int, *, fetched: bool = True, code: str = "lost") -> Item:
+        item = a_mapped({}, failure_code=code)
         at = NOON + timedelta(seconds=second)
         item.event = replace(item.event, id=event_id, record_id="001A")
         item.source = replace(item.source, not_after=at, fetched=fetched)
         return item
 
-    first, same, later = found("e1", 0), found("e2", 0), found("e3", 9)
-    take("alert", FAILED, [first, same, later, last := found("e4", 9, fetched=False)])
+    first, same, later, other = found("e1", 0), found("e2", 0), found("e3", 9), found("e4", 0, code="stolen")
+    take("alert", FAILED, [first, same, later, other, last := found("e5", 9, fetched=False)])
 
-    keys = [item.notes[0].key for item in (first, same, later, last)]
-    assert keys[0] == keys[1] != keys[2]
-    assert keys[3] == "alert:here:e4"
+    keys = [item.notes[0].key for item in (first, same, later, other, last)]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 4
+    assert keys[4] == "alert:here:e5"
 
 
 def test_each_element_of_a_list_has_an_alert_of_its_own():
