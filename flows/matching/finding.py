@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from flows.matching.comparing import Line, compare, score
-from flows.matching.keys import block_keys, terms, word_term
+from flows.matching.keys import block_keys, external_keys, terms, word_term
 from flows.matching.likeness import DIFFERENT, NEAR
 from flows.matching.names import GIVEN, PART, SURNAME, has_other_ending
 from flows.matching.records import Normalised
@@ -75,13 +75,10 @@ def find(record: Normalised, store: Store, *, policy: Policy) -> Decision:
     An external key that both have decides alone, unless several customers have it. The same store and record
     give the same decision, whatever the order in which customers were added.
     """
-    ids = _likely(store.sharing(block_keys(record), at_most=LARGEST_BLOCK))
-    known = store.records(ids)
-    linked = tuple(
-        _linked(id, record, norm) for id, norm in sorted(known.items()) if record.external & norm.external
-    )
+    linked = _all_linked(record, store)
     if linked:
         return Decision(Kind.AUTO if len(linked) == 1 else Kind.REVIEW, linked[: policy.shown])
+    known = store.records(_likely(store.sharing(block_keys(record), at_most=LARGEST_BLOCK)))
     words = {word_term(word) for norm in known.values() for name in norm.names for word in name.words}
     tf = store.frequencies(terms(record) | words)
     found = [_weighed(id, compare(record, norm, tf, policy.weights)) for id, norm in known.items()]
@@ -106,7 +103,11 @@ def _decided(
 
 
 def _may_be_another(a: Normalised, b: Normalised, candidate: Candidate) -> bool:
-    """Tell whether the names leave room for another person of the household or the company."""
+    """Tell whether names leave room for another person of the house or company, or external keys contradict."""
+    if (
+        dict(a.external).keys() & dict(b.external).keys()
+    ):  # which are not the same, or they would have decided
+        return True
     level = next((line.level for line in candidate.waterfall if line.field == "name"), DIFFERENT)
     return level in OTHER_PERSON or (level == NEAR and has_other_ending(a, b))
 
@@ -115,9 +116,15 @@ def _weighed(id: str, lines: tuple[Line, ...]) -> Candidate:
     return Candidate(id, score(lines), lines)
 
 
-def _linked(id: str, a: Normalised, b: Normalised) -> Candidate:
-    name = min(name for name, _ in a.external & b.external)
-    return Candidate(id, LINKED, (Line("external", name, LINKED),))
+def _all_linked(record: Normalised, store: Store) -> tuple[Candidate, ...]:
+    """Return the customers that have an external key of `record`."""
+    if not record.external:
+        return ()
+    known = store.records(list(store.sharing(external_keys(record), at_most=LARGEST_BLOCK)))
+    same = ((id, record.external & norm.external) for id, norm in sorted(known.items()))
+    return tuple(
+        Candidate(id, LINKED, (Line("external", min(keys)[0], LINKED),)) for id, keys in same if keys
+    )
 
 
 def _likely(shared: Shared) -> list[str]:

@@ -13,7 +13,8 @@ _LONG_LOCAL = 6  # letters before an @ that are too many to be somebody else's b
 
 def key(kind: str, value: str) -> int:
     """Return the number of `value` as a `kind` of thing: 64 bits with a sign, as a database keeps them."""
-    return int.from_bytes(blake2b(f"{kind}|{value}".encode(), digest_size=8).digest(), "big", signed=True)
+    told = f"{kind}|{value}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), "big", signed=True)
 
 
 def name_term(name: Name) -> int:
@@ -46,11 +47,15 @@ def block_keys(norm: Normalised) -> frozenset[int]:
     """Return the numbers by which a record is found: a record that shares none of them is never looked at."""
     found = {name_term(name) for name in norm.names}
     found.update(key(kind, value) for kind, value in _blocks(norm))
-    return frozenset(found)
+    return external_keys(norm) | found
+
+
+def external_keys(norm: Normalised) -> frozenset[int]:
+    """Return the numbers of a record's external keys, which are among its block keys."""
+    return frozenset(key(f"external {name}", value) for name, value in norm.external)
 
 
 def _blocks(norm: Normalised) -> Iterator[tuple[str, str]]:
-    yield from ((f"external {name}", value) for name, value in norm.external)
     if norm.email is not None:
         yield "email", norm.email.whole
         if not norm.email.is_role and len(norm.email.local) >= _LONG_LOCAL:

@@ -16,7 +16,7 @@ class Words:
     """What matching knows of words; every one is folded, see `flows.matching.text.folded`."""
 
     free_mail: frozenset[str]  # domains where anybody may have an address
-    same_mail: Mapping[str, str]  # domains that are another name of a domain
+    same_mail: Mapping[str, str]  # other names of a domain, and how it is mistyped
     dotless_mail: frozenset[str]  # domains that ignore dots before the @
     roles: frozenset[str]  # what stands before the @ for an office and not for a person
     legal_forms: frozenset[tuple[str, ...]]

@@ -59,6 +59,7 @@ def decided(record: dict[str, object], policy: Policy = TRUSTING, **known: dict[
             {"email": "Ann.Whitcombe+shop@googlemail.com"}, id="a tag and another name of the domain"
         ),
         pytest.param({"email": "annwhitcombe@GMAIL.com"}, id="dots that the provider ignores"),
+        pytest.param({"email": "ann.whitcombe@gmial.com"}, id="a domain that is often mistyped"),
         pytest.param({"name": "WHITCOMBE, ANN"}, id="the surname first, in capitals"),
         pytest.param({"name": "Ann Whitcmobe"}, id="a mistake of typing"),
         pytest.param({"name": "Mrs Annie Whitcombe"}, id="a title and a nickname"),
@@ -141,6 +142,13 @@ def test_an_external_key_decides_alone():
 
     assert (decision.kind, decision.candidates[0].id) == (Kind.AUTO, "hofer")
     assert doubled.kind == Kind.REVIEW
+
+
+def test_who_is_linked_to_another_record_is_not_merged_without_a_person():
+    told = {**ANN, "external": {"salesforce_account_id": "001xx000003DGb2"}}
+    known = {**ANN, "external": {"salesforce_account_id": "001xx000003DGb9"}}
+
+    assert decided(told, ann=known).kind == Kind.REVIEW
 
 
 def test_a_name_that_many_have_says_less():

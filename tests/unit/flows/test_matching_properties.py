@@ -43,6 +43,7 @@ WORDS = st.sampled_from(
         "a@b.co",
         "ann@lee.com",
         "+44 20 7946 0018",
+        "\ud800@\ud800.com",
     ]
 )
 TEXTS = st.one_of(
