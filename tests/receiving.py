@@ -140,7 +140,7 @@ def serving(receiver: Receiver, *, wait: bool = True) -> Iterator[Served]:
     thread = threading.Thread(target=loop.run_until_complete, args=(server.serve(),), daemon=True)
     thread.start()
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (server.started and (receiver.ready() or not wait)):
             assert time.monotonic() < deadline, "the receiver is not ready"
             time.sleep(0.01)
