@@ -39,7 +39,7 @@ class Policy:
     """Where a workspace draws its lines, in bits."""
 
     automatic: bool = False  # whether anything but an external key merges without a person
-    auto: float = 5.25
+    auto: float = 5.0
     review: float = -3.25
     margin: float = 3.0  # that the first candidate has before the second one, to be merged without a person
     shown: int = 3  # candidates that a person sees
@@ -103,10 +103,9 @@ def _decided(
 
 
 def _may_be_another(a: Normalised, b: Normalised, candidate: Candidate) -> bool:
-    """Tell whether names leave room for another person of the house or company, or external keys contradict."""
-    if (
-        dict(a.external).keys() & dict(b.external).keys()
-    ):  # which are not the same, or they would have decided
+    """Tell whether names leave room for another person of the house, or external keys contradict."""
+    # Keys of one name that were the same would have decided already.
+    if dict(a.external).keys() & dict(b.external).keys():
         return True
     level = next((line.level for line in candidate.waterfall if line.field == "name"), DIFFERENT)
     return level in OTHER_PERSON or (level == NEAR and has_other_ending(a, b))
