@@ -43,8 +43,9 @@ _KEYS = {"volume_drop": "drop", "outage": "drop", "volume_spike": "spike"}
 
 def observe_due(*, now: datetime) -> int:
     """Look at the bins that are over and were not looked at, and return how many those were."""
-    connections = Connection.objects.filter(system=Connection.System.STRIPE, state=Connection.State.ACTIVE)
-    return sum(observe(connection=one, now=now) for one in connections.order_by("pk"))
+    working = Connection.objects.filter(system=Connection.System.STRIPE, state=Connection.State.ACTIVE)
+    due = working.exclude(series__seen_until__gt=_floor(now - LATE) - BIN)
+    return sum(observe(connection=one, now=now) for one in due.order_by("pk"))
 
 
 def observe(*, connection: Connection, now: datetime) -> int:
@@ -74,9 +75,11 @@ def observe(*, connection: Connection, now: datetime) -> int:
 
 
 def _locked(connection: Connection, until: datetime) -> Series:
-    first = Event.objects.filter(connection=connection).order_by("id").values_list("received_at", flat=True)
-    begins = max(_floor(first[0]), until - HISTORY) if first[:1] else until
-    Series.objects.get_or_create(connection=connection, defaults={"seen_until": begins})
+    if not Series.objects.filter(connection=connection).exists():
+        events = Event.objects.filter(connection=connection).order_by("id")
+        first = events.values_list("received_at", flat=True).first()
+        begins = max(_floor(first), until - HISTORY) if first else until
+        Series.objects.get_or_create(connection=connection, defaults={"seen_until": min(begins, until)})
     return Series.objects.select_for_update().get(connection=connection)
 
 
