@@ -19,7 +19,7 @@ from flows.engine.outcome import AskHuman, Done, End, GiveUp, Pause, RetryAt
 from flows.models import AppliedVersion, Attempt, Change, Event, Lane, Link, Notice, Pair, Run
 from flows.models.runs import REASON_LENGTH, check_move
 from flows.reviews import Question
-from flows.superseding import Newer, close_older
+from flows.superseding import Newer, close_older, close_outdated
 from integrator import vault
 from integrator.kernel import canonical
 
@@ -111,7 +111,8 @@ def close(
         kept = _gone_on([rows for rows in ready if rows.ended.run.lane_id in ours], now)
         _write(kept, now)
         _tell_administrators(kept, now)
-        older = close_older([_newer(rows.ended) for rows in kept], now=now)
+        closed = [_newer(rows.ended) for rows in kept]
+        older = [*close_older(closed, now=now), *close_outdated(closed, now=now)]
         Event.objects.settle([*(rows.ended.run.event_id for rows in kept), *older])
         _tell(kept, now)
         Lane.objects.release(ours.difference(unfinished))
