@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.db.models.functions import TruncMinute
 
-from connectors.models import Connection
+from connectors.models import Connection, Cursor
 from flows.models import Change, Event
 from flows.queries import first_id
 from integrator.accounts import audit
@@ -29,7 +29,8 @@ AT_ONCE = 288  # bins of a connection that are looked at in one pass
 HISTORY = timedelta(days=28)  # of events that are there already when a series begins
 COMES_AGAIN = timedelta(hours=1)
 LATE = timedelta(minutes=2)  # webhooks come within it
-LATE_BY_WALK = timedelta(minutes=12)
+BEHIND = timedelta(minutes=20)  # after which we were away, and webhooks may have been missed
+LONGEST_WAIT = timedelta(hours=2)
 KEPT_FOR = timedelta(days=14)  # bins; anomalies are kept
 COUNTED = {
     "charge.succeeded": ("charges",),
@@ -50,12 +51,11 @@ def observe_due(*, now: datetime) -> int:
 
 def observe(*, connection: Connection, now: datetime) -> int:
     """Look at the next bins of one connection, and return how many those were."""
-    late = LATE_BY_WALK if connection.settings.get("walk_only") else LATE
-    until = _floor(now - late)
+    until = _floor(now - LATE)
     with transaction.atomic():
         series = _locked(connection, until)
         begins = series.seen_until
-        until = min(until, begins + AT_ONCE * BIN)
+        until = min(_all_here_until(connection, begins, until), begins + AT_ONCE * BIN)
         if until <= begins:
             return 0
         counts = _counts(connection, begins, until)
@@ -81,6 +81,21 @@ def _locked(connection: Connection, until: datetime) -> Series:
         begins = max(_floor(first), until - HISTORY) if first else until
         Series.objects.get_or_create(connection=connection, defaults={"seen_until": min(begins, until)})
     return Series.objects.select_for_update().get(connection=connection)
+
+
+def _all_here_until(connection: Connection, begins: datetime, until: datetime) -> datetime:
+    """
+    Return up to when all events have come, so that our own absence is not taken for silence.
+
+    Where webhooks do not bring them, or were missed while we were away, that is up to where Stripe's list of
+    events has been read; a list that cannot be read is not waited for.
+    """
+    if until - begins <= BEHIND and not connection.settings.get("walk_only"):
+        return until
+    listed = Cursor.objects.filter(connection=connection, stream="events", failure="").first()
+    if listed is None or listed.reached_at is None or until - listed.reached_at > LONGEST_WAIT:
+        return until
+    return min(until, _floor(listed.reached_at))
 
 
 def _counts(connection: Connection, begins: datetime, until: datetime) -> defaultdict[datetime, Counter[str]]:

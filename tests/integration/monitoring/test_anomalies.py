@@ -11,6 +11,7 @@ from django.core.cache import cache as django_cache
 from django.test import Client
 from django.utils import timezone
 
+from connectors.models import Cursor
 from flows.models import Pair
 from integrator.accounts.models import AuditEntry
 from monitoring import alerts, anomalies, detection, gathering
@@ -77,6 +78,19 @@ def test_charges_that_stop_are_one_alert_until_they_come_again(pair: Pair) -> No
 
     assert Anomaly.objects.get().ended_at is not None
     assert not Alert.objects.open().exists()
+
+
+def test_what_was_missed_while_we_were_away_is_waited_for(pair: Pair) -> None:
+    listed = Cursor.objects.create(
+        connection=pair.stripe, stream="events", reached_at=NOON + timedelta(minutes=6)
+    )
+
+    first = anomalies.observe_due(now=NOON + timedelta(minutes=31))
+    listed.reached_at = NOON + timedelta(minutes=30)
+    listed.save()
+    charges(pair, NOON + timedelta(minutes=6), 10)
+
+    assert (first, anomalies.observe_due(now=NOON + timedelta(minutes=32))) == (1, 5)
 
 
 def test_what_was_counted_is_kept_with_what_was_expected(pair: Pair) -> None:
