@@ -20,6 +20,7 @@ from monitoring.facts import (
     Standstill,
     Told,
     Unequal,
+    Unusual,
 )
 from monitoring.judging import judge
 from tests.builders import NOON
@@ -266,6 +267,7 @@ EVERYTHING = Facts(
     + [replace(TOLD, kind=kind, run="", flow="") for kind in ("missing_event", "gap", "notice")],
     unequal=[Unequal(HERE, "Stripe", NOON, 2, 1)],
     silent=[Silent(HERE, "conn1", "Stripe", 7)],
+    unusual=[Unusual(HERE, "anom1", "Stripe", "outage", "No charges came.", grave=True)],
     mail=[Failing(WHOLE, "server", "mail", "Connection refused.", "alerts/")],
 )
 
