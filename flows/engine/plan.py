@@ -61,6 +61,7 @@ class Plan:
     reads: tuple[str, ...] = ()  # the fields of the record that started the run
     begins: CompiledRules | None = None  # what must hold of that record
     goes_by_record: bool = False  # and by nothing else: every event that finds it the same does the same
+    weighs_changes: bool = False  # who changed which field counts, and each event tells that of its own
 
     @property
     def collapses(self) -> bool:
@@ -70,7 +71,10 @@ class Plan:
         Only where every event reaches the same writes: nothing decides, asks, creates or must happen once,
         and no step leads one way or another or has its failure handled. Where a record is read anew and
         decides alone, all go the same way; then only what asks, or must happen once for each event, forbids.
+        Where two sides of a link agree, a person's change counts although one of ours came behind it.
         """
+        if self.weighs_changes:
+            return False
         if self.goes_by_record:
             return all(node.nature in _OF_A_RECORD or node.kind == _ALERT for node in _every(self.nodes))
         alike = all(node.nature in _STATE_ONLY and not node.leads_apart for node in _every(self.nodes))
@@ -129,15 +133,21 @@ def build(document: FlowDocument, *, kinds: Mapping[str, Kind]) -> Plan:
         effects_within=timedelta(hours=document.trigger.effects_within_hours),
         reads=records.fields_read(document, kinds),
         begins=_begins(document),
-        goes_by_record=_goes_by_record(document, kinds),
+        goes_by_record=_goes_by_record(document),
+        weighs_changes=_weighs_changes(document),
     )
 
 
-def _goes_by_record(document: FlowDocument, kinds: Mapping[str, Kind]) -> bool:
+def _goes_by_record(document: FlowDocument) -> bool:
     """Tell whether the record, as it is read at the beginning, is all that the event has to say."""
     trigger = document.trigger
     is_read = isinstance(trigger, ChangeTrigger) and "deleted" not in trigger.changes
-    return is_read and not records.reads_event(document, kinds)
+    return is_read and not records.reads_event(document)
+
+
+def _weighs_changes(document: FlowDocument) -> bool:
+    is_two_way = any(step.settings.get("two_way") is not None for step, _ in definition.walk(document.steps))
+    return isinstance(document.trigger, ChangeTrigger) and is_two_way
 
 
 def _begins(document: FlowDocument) -> CompiledRules | None:

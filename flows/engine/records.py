@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -16,7 +16,7 @@ from flows.engine.kind import Kind
 from flows.engine.ports import Params, Reading, Result
 from flows.engine.trigger import ChangeTrigger
 from flows.mapping.chip import Chip
-from flows.mapping.reading import paths_in
+from flows.mapping.reading import Paths, paths_in
 from flows.mapping.spec import Mapping as MappingSettings
 from flows.mapping.spec import MappingLine
 from flows.mapping.template import is_template, places_in
@@ -36,6 +36,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _PATH = re.compile(
     r"[A-Za-z][A-Za-z0-9_]{0,79}(?:\.[A-Za-z][A-Za-z0-9_]{0,79})?"
 )  # or an external id behind a look-up
+
+_OF_THE_EVENT = re.compile(r"\b(?:event|previous)\b")
 
 Call = Callable[[str, str, Sequence[Params]], list[Result]]
 
@@ -60,9 +62,27 @@ def fields_read(document: FlowDocument, kinds: Mapping[str, Kind]) -> tuple[str,
     return tuple(sorted(found))
 
 
-def reads_event(document: FlowDocument, kinds: Mapping[str, Kind]) -> bool:
-    """Tell whether the flow reads of the event itself, such as which of its fields changed."""
-    return any(re.match(r"(?:event|previous)\b", path) for path in _paths(document, kinds))
+def reads_event(document: FlowDocument) -> bool:
+    """
+    Tell whether the flow may read of the event itself, such as which of its fields changed.
+
+    In doubt it does: any text among its settings that has the word in it may be a path, however written.
+    """
+    steps = (step.settings for step, _ in walk(document.steps))
+    texts = (text for one in (document.trigger.model_dump(), *steps) for text in _texts(one))
+    return any(_OF_THE_EVENT.search(text) for text in texts)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in plain data, the names in it too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in (*value, *value.values()):
+            yield from _texts(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)
 
 
 def _paths(document: FlowDocument, kinds: Mapping[str, Kind]) -> Iterator[str]:
@@ -77,7 +97,16 @@ def _paths(document: FlowDocument, kinds: Mapping[str, Kind]) -> Iterator[str]:
         # The lines of a parent read the object that it is made of, and nothing of the run.
         for _, paths in paths_in(one, but=MappingLine):
             yield from paths
+        yield from _by_name(one)
         yield from _in_texts(one)
+
+
+def _by_name(settings: BaseModel) -> Iterator[str]:
+    """Yield the paths of settings that hold some for each name, such as the values of a query."""
+    for name, field in type(settings).model_fields.items():
+        if get_origin(field.annotation) is dict and get_args(field.annotation)[1] == Paths:
+            for paths in getattr(settings, name).values():
+                yield from paths
 
 
 def _written(document: FlowDocument, kinds: Mapping[str, Kind]) -> set[str]:

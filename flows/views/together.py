@@ -20,6 +20,7 @@ REASONS = {
     "creates": "“{title}” must happen once",
 }
 APART = "“{title}” leads one way or another"
+WEIGHS = "who changed what counts where both sides may change a record"
 
 
 def told(version: FlowVersion) -> str:
@@ -30,7 +31,7 @@ def told(version: FlowVersion) -> str:
         return ""
     if plan.collapses:
         return NEWEST
-    why = dict.fromkeys(_reasons(plan.nodes))
+    why = dict.fromkeys([*([WEIGHS] if plan.weighs_changes else []), *_reasons(plan.nodes)])
     first, *others = [*why][:2] or [""]
     because = f", because {first}{' and ' + others[0] if others else ''}" if first else ""
     return f"Every event is handled, also where several of one object wait{because}."

@@ -153,6 +153,12 @@ def a_step(kind: str, *behind: dict[str, Any], **settings: Any) -> dict[str, Any
     return {"id": kind[-9:], "kind": kind, "settings": settings, "exits": {"no": [*behind]} if behind else {}}
 
 
+def a_query(path: str) -> dict[str, Any]:
+    """Return a look-up of accounts that have the name which is read at `path`."""
+    settings = {"soql": "SELECT Id, Name FROM Account WHERE Name = {name}", "values": {"name": path}}
+    return {"id": "ask", "kind": "salesforce.query", "settings": settings}
+
+
 NAMED = {"all": [{"path": "Account.Name", "is": "present"}]}
 UPDATED = {"all": [{"path": "event.type", "is": "equal", "value": "Account.updated"}]}
 
@@ -166,12 +172,29 @@ UPDATED = {"all": [{"path": "event.type", "is": "equal", "value": "Account.updat
         ),
         pytest.param([a_step("condition", a_stop(), **UPDATED)], {}, False, id="the event decides"),
         pytest.param([a_step("alert", title="{event.id}")], {}, False, id="the event is told"),
+        pytest.param(
+            [a_step("condition", a_stop(), all=[{"path": '["event"].type', "is": "present"}])],
+            {},
+            False,
+            id="the event decides, however it is written",
+        ),
+        pytest.param(
+            [{**a_query("event.id"), "exits": {"none": [a_step("alert", title="Oh")]}}],
+            {},
+            False,
+            id="the event is asked for",
+        ),
+        pytest.param([a_map(), an_upsert(two_way={})], {}, False, id="who changed what counts"),
         pytest.param([a_stop()], {"changes": ["deleted"], "when": NAMED}, False, id="nothing is read anew"),
         pytest.param([a_step("salesforce.start_flow", flow="Dun")], {}, False, id="each event starts a flow"),
     ],
 )
 def test_events_that_find_a_record_the_same_are_handled_once_together(steps, trigger, collapses):
     assert a_plan(*steps, **trigger).collapses is collapses
+
+
+def test_what_a_query_is_asked_with_is_read():
+    assert a_plan(a_query("Account.Site")).reads == ("Site",)
 
 
 def test_what_a_flow_writes_to_its_own_record_is_read_too():
