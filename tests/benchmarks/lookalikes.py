@@ -42,6 +42,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.luck = random.Random(seed)
+        self._taken: set[str] = set()  # nobody has the domain or the address of somebody else
 
     def customers(self, count: int) -> Iterator[Customer]:
         """Make `count` customers, half of them companies."""
@@ -113,7 +114,15 @@ class World:
 
     def domain(self, company: str, country: str) -> str:
         """Make the domain of a company."""
-        return f"{plain(company)[:16]}.{self.luck.choice(_locales()[country]['tops'].split())}"
+        return self._free(plain(company)[:16], f".{self.luck.choice(_locales()[country]['tops'].split())}")
+
+    def _free(self, start: str, end: str) -> str:
+        """Return `start` and `end`, with a number between them if that is taken."""
+        free = start + end
+        while free in self._taken:
+            free = f"{start}{self.luck.randrange(1, 10_000)}{end}"
+        self._taken.add(free)
+        return free
 
     def email(self, given: str, surname: str, domain: str) -> str:
         """Make an address at `domain`, or where anybody may have one."""
@@ -124,7 +133,7 @@ class World:
         local = self.luck.choice(
             [f"{one}.{other}", f"{one[0]}{other}", f"{one}{other}{number}", f"{one}_{other}"]
         )
-        return f"{local}@{domain or self.luck.choice(FREE)}"
+        return self._free(local, f"@{domain or self.luck.choice(FREE)}")
 
     def address(self, country: str) -> Customer:
         """Make an address; parts of it may be missing."""
