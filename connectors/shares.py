@@ -34,6 +34,7 @@ class _Held:
     part: float
     ends: float  # by our own clock, and no later than by the database's
     used_at: float  # when the last turn comes that was given out by it
+    holder: str
 
 
 class Shares:
@@ -44,7 +45,8 @@ class Shares:
         self._lock = threading.Lock()
         self._held: dict[int, _Held] = {}
         self._pid = 0
-        self._holder = ""
+        # Whoever gives a part back and asks anew meanwhile has another name by then: so the new one stays.
+        self._holders: dict[int, str] = {}
         self._thread: threading.Thread | None = None
 
     def part(self, connection_id: int) -> float | None:
@@ -70,10 +72,10 @@ class Shares:
         """Ask for a part, if this process has none, and go on asking while it is used."""
         with self._lock:
             if self._pid != os.getpid():
-                self._pid, self._held, self._thread = os.getpid(), {}, None
-                self._holder = f"{self._pid}:{secrets.token_hex(8)}"
+                self._pid, self._held, self._holders, self._thread = os.getpid(), {}, {}, None
+            holder = self._holders.setdefault(connection_id, f"{self._pid}:{secrets.token_hex(8)}")
         if self.part(connection_id) is None:
-            self._ask(connection_id, self._clock())
+            self._ask(connection_id, self._clock(), holder)
         with self._lock:
             if self._held and not (self._thread and self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._keep, name="rate-shares", daemon=True)
@@ -83,28 +85,28 @@ class Shares:
         """Ask anew for what is in use, give the rest back, and tell whether anything is in use."""
         for connection_id, held in list(self._held.items()):
             if self._clock() - held.used_at <= IDLE:
-                self._ask(connection_id, held.used_at)
+                self._ask(connection_id, held.used_at, held.holder)
             else:
-                del self._held[connection_id]
-                self._give_back(connection_id)
+                with self._lock:
+                    del self._held[connection_id]
+                    self._holders.pop(connection_id, None)
+                self._give_back(connection_id, held.holder)
         return bool(self._held)
 
-    def _ask(self, connection_id: int, used_at: float) -> None:
+    def _ask(self, connection_id: int, used_at: float, holder: str) -> None:
         asked_at, known = self._clock(), self._held.get(connection_id)
         using = known.part if known is not None and known.ends > asked_at else 0.0
         try:
-            part = RateShare.objects.lease(
-                connection_id=connection_id, holder=self._holder, term=TERM, using=using
-            )
+            part = RateShare.objects.lease(connection_id=connection_id, holder=holder, term=TERM, using=using)
         except (DatabaseError, InterfaceError, Connection.DoesNotExist) as failure:
             log.warning("rate_share.not_asked", connection=connection_id, error=type(failure).__name__)
             return
         used_at = max(used_at, known.used_at) if known else used_at
-        self._held[connection_id] = _Held(part, asked_at + TERM.total_seconds(), used_at)
+        self._held[connection_id] = _Held(part, asked_at + TERM.total_seconds(), used_at, holder)
 
-    def _give_back(self, connection_id: int) -> None:
+    def _give_back(self, connection_id: int, holder: str) -> None:
         try:
-            RateShare.objects.give_back(holder=self._holder, connection_id=connection_id)
+            RateShare.objects.give_back(holder=holder, connection_id=connection_id)
         except (DatabaseError, InterfaceError) as failure:  # it runs out by itself
             log.warning("rate_share.not_given_back", connection=connection_id, error=type(failure).__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from datetime import timedelta
 
@@ -106,6 +107,26 @@ def test_a_part_is_kept_until_the_last_turn_has_come_that_was_given_out_by_it(bi
     clock.now += 3 * shares.IDLE
     assert not mine.renew()
     assert not RateShare.objects.exists()
+
+
+def test_whoever_asks_anew_while_a_part_is_given_back_has_no_part_that_others_have_too(billing, monkeypatch):
+    clock = Clock()
+    mine = Shares(clock=clock)
+    mine._pid, mine._thread = os.getpid(), _NoThread()  # else it begins as one that was forked, with a thread
+    mine.want(billing.pk)
+    clock.now += 2 * shares.IDLE
+    give_back = mine._give_back
+
+    def asked_anew(*given) -> None:
+        mine.want(billing.pk)
+        give_back(*given)
+
+    monkeypatch.setattr(mine, "_give_back", asked_anew)
+    mine.renew()
+
+    assert (mine.part(billing.pk) or 0.0) + lease(billing, "another") <= 1.0
+    assert mine.renew()
+    assert held() <= 1.0
 
 
 def test_a_part_that_could_not_be_asked_for_again_is_believed_no_longer_than_others_believe_it(billing):
