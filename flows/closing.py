@@ -208,7 +208,7 @@ def _ways_of(batch: Sequence[_Rows]) -> Counter[passages.Key]:
 
 def _newer(ended: Ended) -> Newer:
     run = ended.run
-    return Newer(run.flow_id, run.lane_id, run.id, run.object_id, ended.finished)
+    return Newer(run.flow_id, run.lane_id, run.id, run.object_id, ended.finished, run.version_id)
 
 
 def _tell_administrators(batch: Sequence[_Rows], now: datetime) -> None:

@@ -42,6 +42,7 @@ class Newer:
     run_id: int
     object_id: str  # what the event is about; several objects may share a lane
     finished: Finished
+    version_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +215,18 @@ def _covers(newer: Newer, old: _Stopped) -> bool:
     if item.source.not_before <= old.happened_at or not left.creates <= _created(item):
         return False
     # The lane's own record: what the older run would have written is then surely the same.
-    own = {write.step for write in newer.finished.writes if write.external_id == item.root_id}
-    return left.writes <= own | _agreeing(item)
+    own = [write for write in newer.finished.writes if write.external_id == item.root_id]
+    undone = left.writes - {write.step for write in own} - _agreeing(item)
+    return not undone or _replaced(undone, {write.object for write in own}, newer, old)
+
+
+def _replaced(undone: frozenset[str], saved: set[str], newer: Newer, old: _Stopped) -> bool:
+    """Tell whether another version saves the same records by other steps, in place of the `undone`."""
+    if newer.version_id == old.run.version_id:
+        return False
+    versions = _saved_by({newer.version_id, old.run.version_id})
+    before, after = versions[old.run.version_id], versions[newer.version_id]
+    return all(step not in after and before.get(step) in saved for step in undone)
 
 
 def _agreeing(item: Item) -> set[str]:

@@ -15,7 +15,10 @@ from flows.engine.item import Event as EventView
 from flows.engine.item import Item, Source
 from flows.lanes import WorkerLease
 from flows.models import DeadLetter, Event, Lane, Pair, Run
+from flows.publishing import publish
+from flows.routes import ROUTES
 from integrator.kernel.errors import Refused
+from tests.builders import NOON
 from tests.integration.flows.given import a_charge, a_worker
 from tests.integration.flows.test_closing import an_end
 from tests.integration.flows.test_holding import happens
@@ -121,5 +124,25 @@ def test_a_newer_state_with_which_the_record_agrees_closes_an_older_letter(
     item.effects.append("echo")
 
     close(worker, [an_end(run, fate="echo", item=item)], now=now)
+
+    assert DeadLetter.objects.get().resolution == "superseded"
+
+
+def test_a_version_that_saves_the_record_by_another_step_closes_what_the_old_step_left(
+    pair: Pair, worker: WorkerLease, systems: TwoSystems
+) -> None:
+    live = a_deployed_flow(pair, UPSERT)
+    systems.answers["upsert"] = refusing(NO)
+    happens(pair, 1)
+    work_until_quiet(worker)
+    del systems.answers["upsert"]
+    document = copy.deepcopy(live.version.document)
+    document["steps"][1]["id"] = "save_anew"
+    live.version = publish(flow=live.flow, document=document, note="", actor="ada", now=NOON)
+    live.save()
+    ROUTES.forget()
+
+    happens(pair, 60)
+    work_until_quiet(worker)
 
     assert DeadLetter.objects.get().resolution == "superseded"
