@@ -98,6 +98,18 @@ def test_commits_that_are_not_on_the_disk_at_once_are_found(on_postgresql):
         assert after(switch.format("on" if on_postgresql else "full")) is State.OK
 
 
+def test_connections_of_everybody_are_counted_by_a_user_who_may_not_look_into_them(
+    on_postgresql, monkeypatch
+):
+    if not on_postgresql:
+        pytest.skip("SQLite has no connections that could run out")
+    monkeypatch.setattr(database, "CROWDED", 0.0)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL ROLE pg_signal_backend")
+
+    assert "connections" in {one.about for one in database.durability(look())}
+
+
 # What is encrypted
 
 
