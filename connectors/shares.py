@@ -35,6 +35,12 @@ class _Held:
     ends: float  # by our own clock, and no later than by the database's
     used_at: float  # when the last turn comes that was given out by it
     holder: str
+    had: float = 0.0  # a larger part, by which turns were given out that come until:
+    had_until: float = 0.0
+
+    def using(self, now: float) -> float:
+        """Return the part by which turns come now."""
+        return max(self.part, self.had) if now < self.had_until else self.part
 
 
 class Shares:
@@ -95,14 +101,18 @@ class Shares:
 
     def _ask(self, connection_id: int, used_at: float, holder: str) -> None:
         asked_at, known = self._clock(), self._held.get(connection_id)
-        using = known.part if known is not None and known.ends > asked_at else 0.0
+        using = known.using(asked_at) if known is not None and known.ends > asked_at else 0.0
         try:
             part = RateShare.objects.lease(connection_id=connection_id, holder=holder, term=TERM, using=using)
         except (DatabaseError, InterfaceError, Connection.DoesNotExist) as failure:
             log.warning("rate_share.not_asked", connection=connection_id, error=type(failure).__name__)
             return
-        used_at = max(used_at, known.used_at) if known else used_at
-        self._held[connection_id] = _Held(part, asked_at + TERM.total_seconds(), used_at, holder)
+        held = _Held(part, asked_at + TERM.total_seconds(), used_at, holder)
+        if known is not None:
+            held.used_at = max(used_at, known.used_at)
+            fell = part < known.part
+            held.had, held.had_until = (using, held.used_at) if fell else (known.had, known.had_until)
+        self._held[connection_id] = held
 
     def _give_back(self, connection_id: int, holder: str) -> None:
         try:

@@ -109,6 +109,24 @@ def test_a_part_is_kept_until_the_last_turn_has_come_that_was_given_out_by_it(bi
     assert not RateShare.objects.exists()
 
 
+def test_a_part_that_is_given_up_is_free_only_when_the_turns_have_come_that_were_given_out_by_it(billing):
+    clock = Clock()
+    mine = Shares(clock=clock)
+    mine._pid, mine._thread = os.getpid(), _NoThread()
+    mine.want(billing.pk)
+    mine.part(billing.pk)
+    mine.turn_in(billing.pk, 3 * shares.EVERY)  # many threads wait for their turns
+    lease(billing, "another")
+
+    def after_a_while() -> float:
+        assert mine.renew()
+        mine.part(billing.pk)
+        clock.now += shares.EVERY
+        return lease(billing, "another")
+
+    assert [after_a_while() for _ in range(5)] == [0.0, 0.0, 0.0, 0.5, 0.5]
+
+
 def test_whoever_asks_anew_while_a_part_is_given_back_has_no_part_that_others_have_too(billing, monkeypatch):
     clock = Clock()
     mine = Shares(clock=clock)
