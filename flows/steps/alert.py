@@ -18,6 +18,7 @@ from flows.steps.base import StepKind
 from integrator.kernel import canonical
 
 _LONGEST_TITLE = 200
+_TOLD = "told"  # under this name a run keeps what it has told already
 
 
 class AlertSettings(BaseModel):
@@ -61,7 +62,7 @@ class Alert(StepKind):
             said = " ".join(title(item.context).text.split())[:_LONGEST_TITLE], text(item.context).text
             # Nothing of the try is in the key, so that however often the event is handled it is told once.
             note = Note(
-                key=f"alert:{item.key(step_id)}:{_occasion(item, said)}",
+                key=f"alert:{item.key(step_id)}:{_occasion(item, step_id, said)}",
                 kind="flow_alert",
                 severity=settings.severity,
                 title=said[0],
@@ -77,13 +78,19 @@ class Alert(StepKind):
         return step
 
 
-def _occasion(item: Item, said: tuple[str, str]) -> str:
+def _occasion(item: Item, step_id: str, said: tuple[str, str]) -> str:
     """
     Return what the alert is given once for: the event, or the state in which it found its record.
 
     Stamps of records have whole seconds, so that two states may share one: what is said tells them apart.
+    A run that is tried again goes by what it found first, though it may have changed the record itself.
     """
     if not (item.event.record_id and item.source.fetched):
         return item.event.id
+    known = item.recall(step_id, _TOLD)
+    if isinstance(known, str):
+        return known
     state = canonical.fingerprint([item.source.not_after.isoformat(), *said])
-    return f"{item.event.record_id}@{state[:32]}"
+    occasion = f"{item.event.record_id}@{state[:32]}"
+    item.keep(step_id, _TOLD, occasion)
+    return occasion

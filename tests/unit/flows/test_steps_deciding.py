@@ -195,6 +195,18 @@ def test_events_that_find_a_record_in_one_state_tell_it_once():
     assert keys[4] == "alert:here:e5"
 
 
+def test_a_run_that_is_tried_again_tells_nothing_anew_although_its_record_has_changed():
+    first = a_mapped({})
+    first.event = replace(first.event, record_id="001A")
+    first.source = replace(first.source, not_after=NOON, fetched=True)
+    take("alert", FAILED, [first])
+    again = replace(first, notes=[], source=replace(first.source, not_after=NOON + timedelta(hours=1)))
+
+    take("alert", FAILED, [again])
+
+    assert [note.key for note in again.notes] == [note.key for note in first.notes]
+
+
 def test_each_element_of_a_list_has_an_alert_of_its_own():
     first, second = a_mapped({}), a_mapped({})
     second.place = "[lines:1]"
