@@ -95,6 +95,7 @@ class Pipeline:
             request_id=request_id,
             idempotency_key=request.headers.get("idempotency-key"),
             version=version,
+            second=int(self._state.now()),
         )
 
     def _refuse_the_hasty(self, key: ApiKey) -> None:

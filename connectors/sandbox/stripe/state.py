@@ -144,11 +144,17 @@ class Caller:
     idempotency_key: str | None = None
     version: str = API_VERSION
     moment: int | None = None  # the second of a test clock, or in which something fell due
+    second: int | None = None  # in which a request came: what it does at once has happened then
 
     @property
     def now(self) -> int:
         """Return the second in which the call is handled."""
-        return int(self.state.now()) if self.moment is None else self.moment
+        return self.told_at if self.moment is None else self.moment
+
+    @property
+    def told_at(self) -> int:
+        """Return the second of which events tell, even where a test clock tells the object another time."""
+        return int(self.state.now()) if self.second is None else self.second
 
     def at(self, moment: int) -> Caller:
         """Return the same caller at another second."""
@@ -211,7 +217,7 @@ def emit(caller: Caller, occurrence: Occurrence) -> dict[str, Any]:
         "id": state.new_id("evt_1"),
         "object": "event",
         "api_version": API_VERSION,
-        "created": int(state.now()),  # even where a test clock tells the object another time
+        "created": caller.told_at,
         "data": data,
         "livemode": caller.livemode,
         "pending_webhooks": len(wanted),

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
+from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.sandbox.faults import FaultMenu
 from connectors.sandbox.stripe import forms, money
 from connectors.sandbox.stripe.agenda import Agenda
+from connectors.sandbox.stripe.app import create_around
 from connectors.sandbox.stripe.customers import CREATE
 from connectors.sandbox.stripe.errors import ApiError
 from connectors.sandbox.stripe.signing import signature_header
-from connectors.sandbox.stripe.state import changes
+from connectors.sandbox.stripe.state import DEFAULT_KEYS, StripeState, changes
 from connectors.sandbox.stripe.stores import Store
 
 
@@ -145,3 +150,20 @@ def test_every_secret_signs():
     assert parts[:3] == ["t=1700000000", f"v1={expected[0]}", f"v1={expected[1]}"]
     assert parts[3].startswith("v0=")
     assert parts[3][3:] not in expected
+
+
+def test_what_a_request_does_at_once_is_told_in_one_second() -> None:
+    state = StripeState(clock=count(1_700_000_000).__next__)  # a second later at every look
+    body = b"amount=500&currency=eur&confirm=true&payment_method=pm_card_chargeDeclined&return_url=https://a.test"
+    scope = {"type": "http", "method": "POST", "path": "/v1/payment_intents", "query_string": b""}
+    scope["headers"] = [(b"authorization", f"Bearer {DEFAULT_KEYS[0]}".encode())]
+    told: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    asyncio.run(create_around(state, FaultMenu())(scope, receive, told.put))
+
+    events = list(state.events)
+    assert {"charge.failed", "payment_intent.payment_failed"} <= {event["type"] for event in events}
+    assert len({event["created"] for event in events}) == 1
