@@ -107,6 +107,17 @@ def call_many(
     return results
 
 
+def usual_rate(connection_id: int) -> float | None:
+    """
+    Return how many requests a second are this process's where all others use theirs, or None without a limit.
+
+    :raises Connection.DoesNotExist: if there is no such connection
+    """
+    known = _look(connection_id)
+    limited = _declared(known.connection) is not None or not is_loopback(known.connection.base_url)
+    return known.budget.rate * _usual_share() if limited else None
+
+
 def forget(connection_id: int) -> None:
     """Look at the connection's row again before the next call, because it has changed."""
     with _lock:

@@ -46,6 +46,7 @@ from integrator.kernel.errors import IntegrationError, Missing
 
 LEASE_PATIENCE = 2.0  # seconds in which a batch that holds a record we need is likely to be over
 LEASE_POLL = 0.1
+GOOD_TIME = 4.0  # seconds: a third of a call's deadline, so that it holds where a system asks for patience
 
 _DICE = random.SystemRandom()
 
@@ -64,6 +65,12 @@ def _abandoning(port: Callable[Concatenate[World, P], R]) -> Callable[Concatenat
             raise Abandoned from failure
 
     return answer
+
+
+def fit_together(connection_id: int) -> int | None:
+    """Return how many calls of a connection, one after the other, are made in good time; None: any number."""
+    rate = gateway.usual_rate(connection_id)
+    return None if rate is None else max(1, int(rate * GOOD_TIME))
 
 
 class World:

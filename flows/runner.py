@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
+from typing import TypeVar
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
@@ -17,7 +18,7 @@ from django.utils import timezone
 from flows import holds, lanes, payloads, targets
 from flows.closing import Claimed, Ended, close
 from flows.collapsing import collapsed, older_of_the_same
-from flows.context import World
+from flows.context import World, fit_together
 from flows.dispatch import BATCH, BUGS, dispatch
 from flows.engine import batch, plan
 from flows.engine.held import got_through, has_found, is_held, settled
@@ -43,6 +44,8 @@ AT_ONCE = {"sqlite": 200, "postgresql": 1_000}  # runs closed in one transaction
 NAMED = 20  # runs of a batch that each of its log lines names
 
 POLICY = Policy()
+
+T = TypeVar("T")
 
 
 def work(worker: lanes.WorkerLease, until: Callable[[], bool]) -> int:
@@ -121,7 +124,7 @@ def _run_claimed(
     for run in load(claim.runs):
         groups[run.version_id, run.pair_id].append(run)
     left = set(claim.lanes)
-    for runs in groups.values():
+    for runs in chain.from_iterable(map(_in_good_time, groups.values())):
         if not until():
             break
         with logs.bind(runs=[run.public_id for run in runs[:NAMED]]):
@@ -130,6 +133,26 @@ def _run_claimed(
         left -= {run.lane_id for run in runs}
     if left:
         lanes.release(worker, left)
+
+
+def _in_good_time(runs: Sequence[Loaded]) -> Iterator[Sequence[Loaded]]:
+    """
+    Yield runs of one version on one pair in parts that go through the flow together.
+
+    Each step is taken by all runs of a part before the next. Where Stripe is asked for each of them, the
+    calls of a part have to fit into its rate: what was read is read for nothing if its write has no turn.
+    """
+    size = fit_together(runs[0].pair__stripe_id) if _ask_stripe(runs) else None
+    yield from _chunks(runs, size or len(runs))
+
+
+def _ask_stripe(runs: Sequence[Loaded]) -> bool:
+    first = runs[0]
+    try:
+        compiled_plan = compiled(first.version_id, first.version__content_hash)
+    except Unrunnable:
+        return False
+    return compiled_plan.asks_stripe or any(run.fetch_first for run in runs)
 
 
 def _run_together(worker: lanes.WorkerLease, runs: Sequence[Loaded], clock: Callable[[], datetime]) -> bool:
@@ -176,8 +199,8 @@ def _close(worker: lanes.WorkerLease, ended: Sequence[Ended], clock: Callable[[]
         close(worker, chunk, now=clock(), unfinished=unfinished)
 
 
-def _chunks(ended: Sequence[Ended], size: int) -> Iterator[list[Ended]]:
-    remaining = iter(ended)
+def _chunks(several: Sequence[T], size: int) -> Iterator[list[T]]:
+    remaining = iter(several)
     while chunk := list(islice(remaining, size)):
         yield chunk
 

@@ -64,6 +64,11 @@ class Plan:
     weighs_changes: bool = False  # who changed which field counts, and each event tells that of its own
 
     @property
+    def asks_stripe(self) -> bool:
+        """Tell whether steps ask Stripe, which takes one thing at a time and only so many a second."""
+        return any(node.kind.startswith("stripe.") for node in _every(self.nodes))
+
+    @property
     def collapses(self) -> bool:
         """
         Tell whether of several waiting events of one object the newest alone does the work of all.
