@@ -114,8 +114,7 @@ def usual_rate(connection_id: int) -> float | None:
     :raises Connection.DoesNotExist: if there is no such connection
     """
     known = _look(connection_id)
-    limited = _declared(known.connection) is not None or not is_loopback(known.connection.base_url)
-    return known.budget.rate * _usual_share() if limited else None
+    return known.budget.rate * _usual_share() if _is_limited(known.connection) else None
 
 
 def forget(connection_id: int) -> None:
@@ -182,8 +181,12 @@ def _usual_share() -> float:
 
 
 def _is_shared(connection: Connection) -> bool:
-    limited = _declared(connection) is not None or not is_loopback(connection.base_url)
-    return limited and _usual_share() < 1.0
+    return _is_limited(connection) and _usual_share() < 1.0
+
+
+def _is_limited(connection: Connection) -> bool:
+    """Tell whether there is a limit to keep to: the sandbox has none, unless a rate is declared for it."""
+    return _declared(connection) is not None or not is_loopback(connection.base_url)
 
 
 def _closed(connection: Connection, *, now: datetime) -> errors.RateLimited | None:

@@ -93,11 +93,13 @@ def _postgresql() -> Iterator[Finding]:
     asked = ("fsync", "synchronous_commit", "full_page_writes", "server_version_num", "max_connections")
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(f'current_setting({name!r})' for name in asked)}, pg_is_in_recovery(), "  # noqa: S608  # names of ours
+            "SELECT (SELECT array_agg(current_setting(name) ORDER BY place)"
+            " FROM unnest(%s::text[]) WITH ORDINALITY AS asked(name, place)), pg_is_in_recovery(),"
             # Of sessions of others pg_stat_activity tells an ordinary user nothing; this counts them too.
-            "(SELECT sum(numbackends)::int FROM pg_stat_database)"
+            " (SELECT sum(numbackends)::int FROM pg_stat_database)",
+            [list(asked)],
         )
-        *found, standby, used = cursor.fetchone()
+        found, standby, used = cursor.fetchone()
     set_to = dict(zip(asked, found, strict=True))
     off = [name for name in asked[:3] if set_to[name] == "off"]
     if standby:

@@ -156,8 +156,7 @@ function beforeNodeRemoved(old) {
 }
 
 function settle() {
-  for (const card of sheet.querySelectorAll(".flow-card")) card.toggleAttribute("aria-current", card.dataset.step === selected);
-  for (const card of sheet.querySelectorAll(".flow-card[aria-current]")) card.setAttribute("aria-current", "true");
+  for (const card of sheet.querySelectorAll(".flow-card")) card.dataset.step === selected ? card.setAttribute("aria-current", "true") : card.removeAttribute("aria-current");
   running.mark();
   rove();
   mark(sheet);

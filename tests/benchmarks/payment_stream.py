@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 PER_DAY = 288
-BEGINS = datetime(2026, 3, 2)  # noqa: DTZ001 - the wall clock of the business, a Monday
+BEGINS = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 USUAL_SIZE, LOW_SIZE = 24.0, 5.0  # charges in a bin
 KINDS: dict[str, tuple[tuple[float, float], tuple[int, int]]] = {  # how strong, and how many bins long
     "volume_drop": ((0.35, 0.55), (14, 36)),

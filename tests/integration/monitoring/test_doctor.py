@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -25,13 +27,13 @@ MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 
 
-def look(**fields: object) -> Look:
-    return Look(**({"now": NOON} | fields))  # type: ignore[arg-type]
+def look(**fields: Any) -> Look:
+    return Look(**{"now": NOON, **fields})
 
 
-def only(findings: object) -> Finding:
+def only(findings: Iterable[Finding]) -> Finding:
     """Return the one finding that there is."""
-    (found,) = findings  # type: ignore[misc]
+    (found,) = findings
     return found
 
 
