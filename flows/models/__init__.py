@@ -8,6 +8,14 @@ from flows.models.causes import Cause, CauseTag, GroupRetry
 from flows.models.changes import Change
 from flows.models.design import Flow, Integration, Pair
 from flows.models.drafts import Draft, DraftEdit
+from flows.models.duplicates import (
+    Directory,
+    KnownKey,
+    KnownRecord,
+    KnownTerm,
+    MatchDecision,
+    MatchPolicy,
+)
 from flows.models.effects import Effect
 from flows.models.impacts import Impact
 from flows.models.inbox import Event, Fate
@@ -34,6 +42,7 @@ __all__ = [
     "Change",
     "DeadLetter",
     "Deployment",
+    "Directory",
     "Doorbell",
     "Draft",
     "DraftEdit",
@@ -47,11 +56,16 @@ __all__ = [
     "GroupRetry",
     "Impact",
     "Integration",
+    "KnownKey",
+    "KnownRecord",
+    "KnownTerm",
     "Lane",
     "LateTarget",
     "Link",
     "LinkChange",
     "MappingDecision",
+    "MatchDecision",
+    "MatchPolicy",
     "Notice",
     "Pair",
     "Passage",

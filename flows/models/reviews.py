@@ -32,6 +32,7 @@ class Review(models.Model):
         CONFLICT = "conflict", "Both sides changed"
         APPROVAL = "approval", "Approval"
         LOOP = "loop", "Values go back and forth"
+        DUPLICATE = "duplicate", "Perhaps known already"
 
     class Resolution(models.TextChoices):
         ANSWERED = "answered", "Answered"

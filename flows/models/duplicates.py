@@ -1,0 +1,179 @@
+"""This module holds what is known of an org's customers, to recognise them, and what people decided of pairs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.db import models
+
+from connectors.models import Connection
+from flows.models.resyncs import LeasedQuerySet
+from integrator.accounts.models import Environment
+
+
+class MatchPolicy(models.Model):
+    """Where an environment draws its lines between the same customer, perhaps the same, and a new one."""
+
+    environment = models.OneToOneField(Environment, on_delete=models.CASCADE, related_name="match_policy")
+    automatic = models.BooleanField(
+        default=False, help_text="Whether a sure likeness is taken without asking a person."
+    )
+    auto = models.FloatField(default=5.0, help_text="Bits from which on a likeness is sure.")
+    margin = models.FloatField(
+        default=3.0, help_text="Bits that the best candidate has to be ahead of the next one."
+    )
+    review = models.FloatField(default=-3.25, help_text="Bits from which on a person is asked.")
+    weights = models.JSONField(null=True, help_text="What decisions have taught; empty: the usual weights.")
+    learned_from = models.PositiveIntegerField(default=0, help_text="Decisions that taught the weights.")
+    learned_at = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField(null=True)
+    changed_by = models.CharField(max_length=254, blank=True)
+
+    def __str__(self) -> str:
+        return f"Match rules of {self.environment}"
+
+    # Mutators
+
+    def draw(self, *, actor: str, now: datetime, **lines: Any) -> None:
+        """Set the lines that are given."""
+        self.changed_by, self.changed_at = actor, now
+        for name, value in lines.items():
+            setattr(self, name, value)
+        self.save(update_fields=[*lines, "changed_by", "changed_at"])
+
+    def learn(self, weights: dict[str, Any] | None, *, auto: float, count: int, now: datetime) -> None:
+        """Weigh by `weights` from now on, which `count` decisions have taught."""
+        self.weights, self.auto, self.learned_from, self.learned_at = weights, auto, count, now
+        self.save(update_fields=["weights", "auto", "learned_from", "learned_at"])
+
+
+class Directory(models.Model):
+    """
+    The customers of an org that are known here: the records of one object, as far as they have been read.
+
+    It is read from the oldest change to the newest, and from there on kept up to date. Each time it is read
+    from the beginning it has a new `generation`; at the end those records are forgotten that have an older
+    one. `place_at` and `place_id` say how far it has come.
+    """
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="directories")
+    object = models.CharField(max_length=80, help_text="The API name.")
+    salt = models.BinaryField(help_text="What the numbers of keys and terms are made with, encrypted.")
+    generation = models.PositiveIntegerField(default=1)
+    began_at = models.DateTimeField(help_text="When it was begun to be read from the beginning.")
+    place_at = models.DateTimeField(null=True)
+    place_id = models.CharField(max_length=18, blank=True)
+    read = models.PositiveBigIntegerField(default=0, help_text="Records that this generation has read.")
+    complete_at = models.DateTimeField(
+        null=True, help_text="When all of it had been read for the first time."
+    )
+    ended_at = models.DateTimeField(null=True, help_text="When this generation had been read to its end.")
+    caught_up_at = models.DateTimeField(null=True, help_text="When it last had everything.")
+    deletions_at = models.DateTimeField(null=True, help_text="Up to when deletions were followed.")
+    due_at = models.DateTimeField(help_text="When it is read on.")
+    attempts = models.PositiveIntegerField(default=0, help_text="Tries that failed one after the other.")
+    failure = models.CharField(max_length=500, blank=True)
+    unused_since = models.DateTimeField(null=True, help_text="Since when no live flow needs it.")
+    lease_until = models.DateTimeField(null=True)
+    lease_owner = models.CharField(max_length=40, blank=True)
+
+    objects = LeasedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("object",)
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["connection", "object"], name="one_directory_per_object")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.object} of {self.connection}"
+
+
+class KnownRecord(models.Model):
+    """
+    A customer that is known: what is compared of a record, encrypted.
+
+    One that is `expected` is a customer of Stripe whose record is being made at this moment; its id is
+    Stripe's, and it is soon forgotten.
+    """
+
+    directory = models.ForeignKey(Directory, on_delete=models.CASCADE, related_name="records")
+    record_id = models.CharField(max_length=255)
+    sealed = models.BinaryField(help_text="JSON of what is compared, encrypted.")
+    stamp = models.DateTimeField(help_text="When the record was last changed.")
+    generation = models.PositiveIntegerField(default=0)
+    expected = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["directory", "record_id"], name="one_known_record")
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["directory", "stamp"], condition=models.Q(expected=True), name="known_expected"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.record_id
+
+
+class KnownKey(models.Model):
+    """What a known record may share with a customer: a number, made with the directory's salt."""
+
+    directory = models.ForeignKey(Directory, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.BigIntegerField()
+    record = models.ForeignKey(KnownRecord, on_delete=models.CASCADE, related_name="keys")
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["directory", "key", "record"], name="one_key_per_record")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.key)
+
+
+class KnownTerm(models.Model):
+    """How many known records have a term: a number, made with the directory's salt."""
+
+    directory = models.ForeignKey(Directory, on_delete=models.CASCADE, related_name="+", db_index=False)
+    term = models.BigIntegerField()
+    number = models.IntegerField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["directory", "term"], name="one_count_per_term")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.term)
+
+
+class MatchDecision(models.Model):
+    """
+    Whether a customer of Stripe is a record, as a person said; the newest word counts.
+
+    It is what weights are learned from, and why nobody is asked twice. Without names or addresses.
+    """
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="match_decisions")
+    object = models.CharField(max_length=80)
+    stripe_id = models.CharField(max_length=255)
+    record_id = models.CharField(max_length=18)
+    same = models.BooleanField()
+    findings = models.JSONField(help_text="How like each field was: field, level, commonness.")
+    decided_at = models.DateTimeField()
+    decided_by = models.CharField(max_length=254)
+
+    class Meta:
+        ordering = ("-decided_at", "-id")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["connection", "object", "stripe_id", "record_id"], name="one_decision_per_pair"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stripe_id} {'is' if self.same else 'is not'} {self.record_id}"
