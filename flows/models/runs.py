@@ -74,6 +74,9 @@ class Run(models.Model):
     insisted = models.BooleanField(
         default=False, db_default=False, help_text="A person wants it done: effects run though it is history."
     )
+    mended = models.BooleanField(
+        default=False, db_default=False, help_text="Its event was edited, or a fix of what it writes approved."
+    )
     memory = models.JSONField(
         null=True, help_text="What steps remember between tries, by step: answers, and until when one waits."
     )
@@ -189,6 +192,16 @@ class Run(models.Model):
         self.next_attempt_at = None
         self.save(update_fields=["state", "fate", "reason", "finished_at", "next_attempt_at"])
 
+    def supersede(self, *, reason: str, now: datetime) -> None:
+        """
+        End the run because another one does what it was for.
+
+        :raises IllegalTransition: if the run is done
+        """
+        self._move_to(self.State.DONE, Fate.SUPERSEDED, reason, now)
+        self.next_attempt_at = None
+        self.save(update_fields=["state", "fate", "reason", "finished_at", "next_attempt_at"])
+
     def _move_to(self, state: str, fate: str, reason: str, now: datetime) -> None:
         check_move(self.state, state)
         self.state, self.fate, self.reason = state, fate, reason[:REASON_LENGTH]
@@ -250,6 +263,10 @@ class DeadLetter(models.Model):
     code = models.CharField(max_length=100, blank=True)
     field = models.CharField(max_length=100, blank=True)
     step = models.CharField(max_length=60, blank=True)
+    system = models.CharField(
+        max_length=20, blank=True, default="", db_default="", help_text="That answered; empty: we failed."
+    )
+    http_status = models.PositiveSmallIntegerField(null=True, help_text="Of the answer, where there was one.")
     message = models.TextField()
     suggestion = models.CharField(max_length=500)
     fingerprint = models.CharField(
