@@ -65,6 +65,13 @@ def tell_nobody(used: int, limit: int) -> None:
     """Let the figures pass."""
 
 
+def count_nowhere(kind: str) -> None:
+    """Let a call go uncounted."""
+
+
+LOGIN = "login"  # the kind of a call that opens a session; any other is of its action's kind, ""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """
@@ -87,6 +94,8 @@ class Account:
     turn: Callable[[float, str], bool] = field(default=at_once, repr=False, compare=False)
     # Told what the system says about its API budget: used, limit. Called from any thread.
     spent: Callable[[int, int], None] = field(default=tell_nobody, repr=False, compare=False)
+    # Told of every call that was sent: LOGIN, or "" for one of the action that is performed. From any thread.
+    called: Callable[[str], None] = field(default=count_nowhere, repr=False, compare=False)
     # What a connector keeps from asking where the credential leads until it acts, such as its session.
     kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     # A session that a person lent for this one call, used in place of the connection's own; kept nowhere.

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from connectors import addresses
 from connectors.addresses import is_loopback
-from connectors.base import Account, at_once, tell_nobody
+from connectors.base import Account, at_once, count_nowhere, tell_nobody
 from connectors.models import Connection, Credential
 from integrator import vault
 from integrator.accounts.models import Environment
@@ -65,6 +65,7 @@ def account_for(
     *,
     turn: Callable[[float, str], bool] = at_once,
     spent: Callable[[int, int], None] = tell_nobody,
+    called: Callable[[str], None] = count_nowhere,
 ) -> Account:
     """Return what a connector is told about `connection`; `sealed` are its ciphertexts."""
 
@@ -93,6 +94,7 @@ def account_for(
         expected_livemode=_expected(connection),
         turn=turn,
         spent=spent,
+        called=called,
     )
 
 

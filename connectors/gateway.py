@@ -19,12 +19,15 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from connectors import registry
+from connectors import outbound, registry
 from connectors.addresses import is_loopback
-from connectors.base import UNREACHABLE, Account, Params, Result
+from connectors.base import LOGIN, UNREACHABLE, Account, Params, Result
+from connectors.budgets import Allowance, allowance_of, share_of
 from connectors.credentials import account_for, check_address, sealed_of
-from connectors.models import NEEDS_KEY, Connection
+from connectors.metering import METER, NOBODY
+from connectors.models import NEEDS_KEY, CallHour, Connection
 from connectors.shares import SHARES
+from connectors.tallies import TALLIES
 from connectors.throttle import (
     LIVE_ENDPOINT_SHARE,
     STRIPE_LIVE_LIMIT,
@@ -44,9 +47,7 @@ PROBE_PATIENCE = timedelta(seconds=30)  # how long the one try after a rest may 
 STRIKES = 3  # calls in a row without any answer before a connection rests
 SHORTEST_REST, LONGEST_REST = 5.0, 60.0  # seconds, where an outage or a limit of the moment goes on
 
-# Of the calls that the org allows in 24 hours so many percent are ours; the rest is kept for people, and
-# for whatever else uses the org. Salesforce counts over a moving window: some come back all the time.
-API_SHARE = 90.0
+# Salesforce counts over a moving window: of the calls that are used up some come back all the time.
 RESERVE_REST = timedelta(minutes=15)
 
 # Most serious first: when requests of one call fail in several ways, the connection rests for the first.
@@ -79,12 +80,18 @@ _lock = threading.Lock()
 
 
 def call_many(
-    *, connection_id: int, action: str, requests: Sequence[Params], deadline: float = DEADLINE_SECONDS
+    *,
+    connection_id: int,
+    action: str,
+    requests: Sequence[Params],
+    deadline: float = DEADLINE_SECONDS,
+    cause: int = NOBODY,
 ) -> list[Result]:
     """
     Ask the connection's system for `action` once per request and return one result each, in order.
 
-    Failures are returned, not raised. Everything is over after `deadline` seconds.
+    Failures are returned, not raised. Everything is over after `deadline` seconds. The calls are counted for
+    `cause`; whoever names one has `METER` write what is counted.
 
     :raises RuntimeError: inside a transaction, which would be held open for as long as the other side takes
     :raises Connection.DoesNotExist: if there is no such connection
@@ -102,7 +109,10 @@ def call_many(
         return [closed] * len(requests)
     if known.shared:
         SHARES.want(connection_id)
-    results = _ask(known, action, requests, ends)
+    with outbound.timed(TALLIES.timer(connection_id)):
+        results = _ask(known, action, requests, ends, cause)
+    if cause == NOBODY:
+        METER.write_due()
     _record(known, results, probing=closed is not None, now=timezone.now())
     return results
 
@@ -115,6 +125,15 @@ def usual_rate(connection_id: int) -> float | None:
     """
     known = _look(connection_id)
     return known.budget.rate * _usual_share() if _is_limited(known.connection) else None
+
+
+def allowance(connection_id: int) -> Allowance | None:
+    """
+    Return what the org allows a connection in 24 hours, as of a few seconds ago; None if that is not known.
+
+    :raises Connection.DoesNotExist: if there is no such connection
+    """
+    return allowance_of(_look(connection_id).connection)
 
 
 def forget(connection_id: int) -> None:
@@ -200,12 +219,14 @@ def _closed(connection: Connection, *, now: datetime) -> errors.RateLimited | No
     return errors.RateLimited(said, code=connection.state, resets_at=until)
 
 
-def _ask(known: _Known, action: str, requests: Sequence[Params], ends: float) -> list[Result]:
+def _ask(known: _Known, action: str, requests: Sequence[Params], ends: float, cause: int) -> list[Result]:
     connector = registry.load()[known.connection.system]
     wanted = connector.actions.get(action)
     if wanted is None:
         raise ValueError(f"{connector.label} has no action {action!r}")
-    account = _account_of(known)
+    kind = CallHour.Kind.WRITE if wanted.writes else CallHour.Kind.READ
+    account = _account_of(known, cause, kind.value)
+    METER.count(known.connection.pk, cause, kind.value, carried=len(requests))
     known.usage = None
     try:
         check_address(known.connection)
@@ -220,7 +241,12 @@ def _ask(known: _Known, action: str, requests: Sequence[Params], ends: float) ->
     return results
 
 
-def _account_of(known: _Known) -> Account:
+def _account_of(known: _Known, cause: int, kind: str) -> Account:
+    number = known.connection.pk
+
+    def called(of: str) -> None:
+        METER.count(number, cause, CallHour.Kind.LOGIN.value if of == LOGIN else kind, calls=1)
+
     def turn(seconds: float, endpoint: str = "") -> bool:
         ends = time.monotonic() + seconds
         if known.shared and not _take_share(known, ends):
@@ -236,7 +262,7 @@ def _account_of(known: _Known) -> Account:
     def spent(used: int, limit: int) -> None:
         known.usage = (used, limit)
 
-    return account_for(known.connection, known.sealed, turn=turn, spent=spent)
+    return account_for(known.connection, known.sealed, turn=turn, spent=spent, called=called)
 
 
 def _take_share(known: _Known, ends: float) -> bool:
@@ -273,6 +299,8 @@ def stand_guard(account: Account, found: str | None, livemode: bool | None) -> N
 def _record(known: _Known, results: Sequence[Result], *, probing: bool, now: datetime) -> None:
     """Let the connection rest or wake, and note how it fares."""
     failures = [result for result in results if isinstance(result, errors.IntegrationError)]
+    ill = [failure.code for failure in failures if not isinstance(failure, errors.Declined)]
+    TALLIES.calls(known.connection.pk, len(results), ill)
     silent = len(failures) == len(results) and all(
         isinstance(failure, errors.Transient | errors.Uncertain) and failure.code in UNREACHABLE
         for failure in failures
@@ -329,8 +357,7 @@ def _spent_its_share(known: _Known) -> bool:
     if known.usage is None:
         return False
     used, limit = known.usage
-    share = known.connection.settings.get("api_share", API_SHARE)
-    return limit > 0 and used * 100 >= limit * float(share)
+    return limit > 0 and used * 100 >= limit * share_of(known.connection)
 
 
 def _rest(known: _Known, *, until: datetime | None, reason: str) -> None:

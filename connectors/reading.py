@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from connectors import gateway, registry
 from connectors.base import Params, Result
+from connectors.budgets import share_of
 from connectors.models import Connection
 
 
@@ -35,7 +36,7 @@ def can_spare(connection: Connection, *, points: float) -> bool:
         return False
     if not connection.api_limit or connection.api_used is None:
         return True
-    share = float(connection.settings.get("api_share", gateway.API_SHARE)) - points
+    share = share_of(connection) - points
     return connection.api_used * 100 < connection.api_limit * share
 
 

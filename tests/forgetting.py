@@ -11,6 +11,7 @@ import pytest
 from django.core.cache import cache
 
 from connectors import gateway
+from connectors.metering import METER
 from connectors.salesforce import record_types
 from flows import payloads
 from flows.plans import compiled
@@ -22,6 +23,7 @@ from flows.views import mapper_desk
 def _nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     cache.clear()
     gateway.forget_all()
+    METER.forget()
     record_types._known.clear()
     ROUTES.forget()
     compiled.cache_clear()

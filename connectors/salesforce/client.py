@@ -93,6 +93,7 @@ class Org:
             headers["Content-Type"] = content_type
         if unless_since:
             headers["If-Modified-Since"] = unless_since
+        self._account.called("")
         try:
             answer = outbound.session().request(
                 method, self._token.instance_url + path, data=body, headers=headers
@@ -149,10 +150,14 @@ class Org:
         return Bus(self._account, self._token)
 
     def hooks(self) -> dict[str, Any]:
-        """Return what simple-salesforce has to pass to `requests` so that the limit header is seen."""
-        return {"response": self.note_usage}
+        """Return what simple-salesforce has to pass to `requests`, so that each call is counted and read."""
+        return {"response": self._note_read}
 
-    def note_usage(self, answer: requests.Response, *args: Any, **kwargs: Any) -> None:
+    def _note_read(self, answer: requests.Response, *args: Any, **kwargs: Any) -> None:
+        self._account.called("")
+        self.note_usage(answer)
+
+    def note_usage(self, answer: requests.Response) -> None:
         """Tell the gateway what the org says about its API budget."""
         found = _USAGE.search(answer.headers.get("Sforce-Limit-Info", ""))
         if found:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 
 from connectors import addresses, outbound
-from connectors.base import Account, Diagnosis
+from connectors.base import LOGIN, Account, Diagnosis
 from connectors.diagnosis import MOST_SKEW_SECONDS, clock_skew, clocks_differ, network_trouble
 from connectors.salesforce import logins
 from connectors.salesforce.ids import as_18
@@ -62,6 +62,7 @@ def login(account: Account) -> Grant:
     :raises Unauthorized: if a credential cannot be decrypted
     """
     assertion = assertion_for(account, now=datetime.now(UTC))
+    account.called(LOGIN)
     try:
         with outbound.within(LOGIN_SECONDS):
             answer = outbound.session().post(

@@ -38,9 +38,9 @@ class Transport(stripe.HTTPClient):
 
     name = "requests"
 
-    def __init__(self, turn: Callable[[float, str], bool]) -> None:
+    def __init__(self, turn: Callable[[float, str], bool], called: Callable[[str], None]) -> None:
         super().__init__()
-        self._turn = turn
+        self._turn, self._called = turn, called
 
     def request(
         self,
@@ -59,6 +59,7 @@ class Transport(stripe.HTTPClient):
         """
         if not self._turn(outbound.seconds_left(), endpoint_of(method, url)):
             raise errors.Transient("Our own share of Stripe's rate limit is used up for now.", code=NO_TURN)
+        self._called("")
         try:
             answer = outbound.session().request(method.upper(), url, headers=headers, data=post_data)
         except requests.RequestException as cause:
@@ -93,7 +94,7 @@ def client_for(account: Account, *, turn: Callable[[float, str], bool] = at_once
         account.secret(SECRET_KEY),
         stripe_version=account.api_version or API_VERSION,
         base_addresses={"api": account.base_url, "connect": account.base_url, "files": account.base_url},
-        http_client=Transport(turn),
+        http_client=Transport(turn, account.called),
         max_network_retries=0,  # retrying is decided in one place, and that is not the SDK
     )
 
