@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flows.models.awaited import AwaitedEvent
+from flows.models.budgets import FlowPriority
 from flows.models.cases import TestCase
 from flows.models.causes import Cause, CauseTag, GroupRetry
 from flows.models.changes import Change
@@ -21,6 +22,7 @@ from flows.models.impacts import Impact
 from flows.models.inbox import Event, Fate
 from flows.models.lanes import Doorbell, Lane, LateTarget, TargetLease, Worker
 from flows.models.links import AppliedVersion, Link, LinkChange
+from flows.models.mendings import Mending, SavedFix
 from flows.models.missed import Purge, SweptObject
 from flows.models.notices import Notice
 from flows.models.pacing import Burst, Gate
@@ -51,6 +53,7 @@ __all__ = [
     "ExchangeRate",
     "Fate",
     "Flow",
+    "FlowPriority",
     "FlowVersion",
     "Gate",
     "GroupRetry",
@@ -64,6 +67,7 @@ __all__ = [
     "Link",
     "LinkChange",
     "MappingDecision",
+    "Mending",
     "MatchDecision",
     "MatchPolicy",
     "Notice",
@@ -74,6 +78,7 @@ __all__ = [
     "Resync",
     "Review",
     "Run",
+    "SavedFix",
     "SweptObject",
     "TargetLease",
     "TestCase",
