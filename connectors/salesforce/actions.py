@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from connectors.base import Account, Action, Connector, Diagnosis, Identity, Params, Result
-from connectors.salesforce import auth, deploying, diagnosis, effects, reads, sessions, writes
+from connectors.salesforce import auth, deploying, diagnosis, effects, merging, reads, sessions, writes
 from connectors.salesforce.batches import MOST_RECORDS
 from connectors.salesforce.ids import as_18
 from integrator.kernel.errors import IntegrationError
@@ -22,6 +22,7 @@ class Salesforce(Connector):
         "update": Action("update", "Update a record", writes=True, batch=MOST_RECORDS),
         "start_flow": Action("start_flow", "Start a Flow", writes=True, batch=MOST_RECORDS),
         "publish": Action("publish", "Publish a platform event", writes=True, batch=MOST_RECORDS),
+        "merge": Action("merge", "Merge records", writes=True, batch=1),
         "deploy": Action("deploy", "Deploy a package", writes=True, batch=1),
         "query": Action("query", "Find records", writes=False, batch=1),
         "find": Action("find", "Look records up", writes=False, batch=1),
@@ -47,6 +48,7 @@ class Salesforce(Connector):
         - `update`: `object`, `id`, `values`; gives `id`, `created` (false)
         - `start_flow`: `flow` (API name), `inputs`; gives `outputs`, `status`
         - `publish`: `event` (API name), `values`; gives `id`
+        - `merge`: `object`, `master`, `losers` (ids), `values`; gives `id`, `merged`, `moved` (ids)
         - `deploy`: `content` (the zip), `check_only`; gives `id`. With the session of a guest only
         - `deployment`: `id`; gives what became of it, as Salesforce words it
         - `setup_query`: as `query`, of what the Tooling API lists
@@ -104,5 +106,6 @@ WRITES: Mapping[str, Callable[..., list[Result]]] = {
     "update": writes.update,
     "start_flow": effects.start_flow,
     "publish": effects.publish,
+    "merge": merging.merge,
     "deploy": deploying.deploy,
 }

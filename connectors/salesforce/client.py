@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,7 @@ UNWRITABLE = "UNWRITABLE_VALUE"
 NEVER_SENT = frozenset({"dns", "connect"})  # what went wrong before the request had left
 CLIENT_NAME = "Integrator"  # comes back in the changeOrigin of change events, and marks them as ours
 
+_XML = "text/xml"
 _VERSION = re.compile(r"v(\d{2,3}\.0)")
 _USAGE = re.compile(r"(?<![\w-])api-usage=(\d+)/(\d+)")
 _ENCODER = msgspec.json.Encoder(decimal_format="number")  # 0.10 stays 0.10, which no float can promise
@@ -81,7 +82,7 @@ class Org:
         """
         headers = {
             "Authorization": f"Bearer {self._token.value}",
-            "Accept": "application/json",
+            "Accept": content_type if content_type.startswith(_XML) else "application/json",
             "Sforce-Call-Options": f"client={CLIENT_NAME}",
             # An assignment rule must not change owners because we touched a record.
             "Sforce-Auto-Assign": "FALSE",
@@ -91,6 +92,8 @@ class Org:
         }
         if body is not None:
             headers["Content-Type"] = content_type
+        if content_type.startswith(_XML):
+            headers["SOAPAction"] = '""'
         if unless_since:
             headers["If-Modified-Since"] = unless_since
         self._account.called("")
@@ -105,6 +108,19 @@ class Org:
         if answer.status_code == 401 and is_expired(401, problems_of(answer.content)):
             raise Expired
         return answer
+
+    def soap(self, body: Callable[[str], bytes]) -> requests.Response:
+        """
+        Send one call to the SOAP API and return the answer; `body` is made with the id of the session.
+
+        :raises Transient: if it did not leave
+        :raises Uncertain: if there is no answer: it may have been done
+        """
+        path = f"/services/Soap/u/{self._version}"
+        content_type = f"{_XML}; charset=UTF-8"
+        return self.request(
+            "POST", path, body=body(self._token.value), repeatable=False, content_type=content_type
+        )
 
     def failure(self, answer: requests.Response, *, key_field: str = "") -> errors.IntegrationError:
         """Return the failure that an answer with a bad status means."""

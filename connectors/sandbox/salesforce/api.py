@@ -26,6 +26,7 @@ from connectors.sandbox.salesforce.metadata.resources import metadata
 from connectors.sandbox.salesforce.oauth import LoginRefused, User
 from connectors.sandbox.salesforce.query_resources import query, tooling
 from connectors.sandbox.salesforce.record_resources import sobjects
+from connectors.sandbox.salesforce.soap import soap
 from connectors.sandbox.salesforce.ui_resources import ui
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Api:
             return self._oauth(request, segments[2:], body)
         if segments[0] == "id":
             return self._identity(request, segments)
+        if segments[:2] == ["services", "Soap"]:
+            return soap(self.org, request, body)
         if segments[:2] != ["services", "data"]:
             return as_html("<html><head><title>Page not found</title></head><body>404</body></html>", 404)
         if len(segments) == 2 or segments[2:] == [""]:
