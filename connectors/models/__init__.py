@@ -7,7 +7,6 @@ from connectors.models.connections import NEEDS_KEY, AccessToken, Connection, Cr
 from connectors.models.schemas import SchemaSnapshot
 from connectors.models.shares import RateShare, RateShareQuerySet
 from connectors.models.streams import Cursor, Topic, TopicQuerySet
-from connectors.models.tallies import Tally
 from connectors.models.webhooks import WebhookEndpoint, WebhookSecret
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "RateShare",
     "RateShareQuerySet",
     "SchemaSnapshot",
-    "Tally",
     "Topic",
     "TopicQuerySet",
     "WebhookEndpoint",

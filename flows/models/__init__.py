@@ -22,7 +22,6 @@ from flows.models.impacts import Impact
 from flows.models.inbox import Event, Fate
 from flows.models.lanes import Doorbell, Lane, LateTarget, TargetLease, Worker
 from flows.models.links import AppliedVersion, Link, LinkChange
-from flows.models.mendings import Mending, SavedFix
 from flows.models.missed import Purge, SweptObject
 from flows.models.notices import Notice
 from flows.models.pacing import Burst, Gate
@@ -67,7 +66,6 @@ __all__ = [
     "Link",
     "LinkChange",
     "MappingDecision",
-    "Mending",
     "MatchDecision",
     "MatchPolicy",
     "Notice",
@@ -78,7 +76,6 @@ __all__ = [
     "Resync",
     "Review",
     "Run",
-    "SavedFix",
     "SweptObject",
     "TargetLease",
     "TestCase",
