@@ -22,6 +22,8 @@ from flows.models.impacts import Impact
 from flows.models.inbox import Event, Fate
 from flows.models.lanes import Doorbell, Lane, LateTarget, TargetLease, Worker
 from flows.models.links import AppliedVersion, Link, LinkChange
+from flows.models.mendings import Mending, SavedFix
+from flows.models.merging import Merge
 from flows.models.missed import Purge, SweptObject
 from flows.models.notices import Notice
 from flows.models.pacing import Burst, Gate
@@ -68,6 +70,8 @@ __all__ = [
     "MappingDecision",
     "MatchDecision",
     "MatchPolicy",
+    "Mending",
+    "Merge",
     "Notice",
     "Pair",
     "Passage",
@@ -76,6 +80,7 @@ __all__ = [
     "Resync",
     "Review",
     "Run",
+    "SavedFix",
     "SweptObject",
     "TargetLease",
     "TestCase",

@@ -110,6 +110,9 @@ class GroupRetry(models.Model):
     per_minute = models.PositiveIntegerField(help_text="Letters a minute, once the first has worked.")
     total = models.PositiveIntegerField(help_text="Letters that were open when it was asked for.")
     last_letter = models.BigIntegerField(help_text="Letters with a higher number are left alone.")
+    fix = models.BinaryField(
+        default=b"", db_default=b"", help_text="JSON of the fix that its letters get, encrypted; mostly none."
+    )
     created_at = models.DateTimeField()
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.FIRST)
