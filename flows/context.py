@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import QuerySet
 
 from connectors import gateway
+from connectors.budgets import Allowance
 from connectors.stripe.roots import Root, reading_of, roots_from
 from flows import agreements, awaiting, bulk, effects, moves, own_writes, pacing
 from flows.agreeing.agreement import Agreement, Between
@@ -73,6 +74,11 @@ def fit_together(connection_id: int) -> int | None:
     return None if rate is None else max(1, int(rate * GOOD_TIME))
 
 
+def allowance_of(connection_id: int) -> Allowance | None:
+    """Return what a connection's org allows in 24 hours, as of a few seconds ago; None if it is not known."""
+    return gateway.allowance(connection_id)
+
+
 class World:
     """The ports of one flow on one pair, for one batch."""
 
@@ -113,6 +119,7 @@ class World:
             action=action,
             requests=requests,
             deadline=CALL_DEADLINE.total_seconds(),
+            cause=self._flow_id,
         )
         self._worker.moved()
         return results

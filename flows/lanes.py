@@ -23,6 +23,7 @@ from django.db.models import Exists, F, Min, OuterRef, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from connectors.metering import METER
 from flows import bulk, presence
 from flows.models import Lane, LateTarget, Run, TargetLease, Worker
 from flows.models.lanes import CONFIRM_AFTER
@@ -130,6 +131,7 @@ class WorkerLease:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout=HEARTBEAT.total_seconds())
+        METER.write()
         _end(self.id, self.epoch, crashed=False, forget=True)
 
     def mark_claim(self) -> None:
@@ -152,6 +154,7 @@ class WorkerLease:
             try:
                 if self.is_moving():
                     self.renew()
+                METER.write()  # not in the drain, where it would be a statement more for each lone event
             except (DatabaseError, InterfaceError) as failure:
                 log.warning("heartbeat.failed", error=type(failure).__name__)
                 connection.close()

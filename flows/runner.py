@@ -15,7 +15,9 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from flows import holds, lanes, payloads, targets
+from connectors.metering import METER
+from connectors.models import CallHour
+from flows import holds, lanes, payloads, rationing, targets
 from flows.closing import Claimed, Ended, close
 from flows.collapsing import collapsed, older_of_the_same
 from flows.context import World, fit_together
@@ -233,10 +235,20 @@ def _go(
         compiled_plan = compiled(first.version_id, first.version__content_hash)
     except Unrunnable as problem:
         return _unrunnable(runs, str(problem), clock())
+    saved: list[rationing.Saved] = []
+    if compiled_plan.asks_salesforce:
+        runs, saved = rationing.share(runs, now=clock())
+    waiting = [(one.run, untried(one.run, _saved(one), "queued", one.reason)) for one in saved]
+    if not runs:
+        return waiting
     older = older_of_the_same(runs, clock()) if compiled_plan.collapses else {}
     newest = [older[run.id][-1] if run.id in older else run for run in runs]
     ended = list(_run_group(worker, newest, compiled_plan, clock))
-    return [*ended, *collapsed(runs, older, ended)]
+    return [*waiting, *ended, *collapsed(runs, older, ended)]
+
+
+def _saved(one: rationing.Saved) -> Pause:
+    return Pause(one.until, one.reason, holds="flow")
 
 
 def _unrunnable(runs: Sequence[Loaded], problem: str, now: datetime) -> list[tuple[Loaded, batch.Finished]]:
@@ -284,6 +296,8 @@ def _run_group(
         clock=clock,
         reads=compiled_plan.reads,
     )
+    for connection_id in (first.pair__stripe_id, first.pair__salesforce_id):
+        METER.count(connection_id, first.flow_id, CallHour.Kind.TRY.value, carried=len(readied))
     by_id = {run.id: run for run in runs}
     items = [one.item for one in readied.values()]
     for finished in settled(batch.run(compiled_plan, items, world, POLICY)):

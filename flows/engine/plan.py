@@ -69,6 +69,11 @@ class Plan:
         return any(node.kind.startswith("stripe.") for node in _every(self.nodes))
 
     @property
+    def asks_salesforce(self) -> bool:
+        """Tell whether steps ask Salesforce, which takes only so many calls a day."""
+        return any(node.kind.startswith("salesforce.") for node in _every(self.nodes))
+
+    @property
     def collapses(self) -> bool:
         """
         Tell whether of several waiting events of one object the newest alone does the work of all.
