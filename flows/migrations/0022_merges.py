@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('connectors', '0008_tallies'),
+        ('connectors', '0007_call_hours'),
         ('flows', '0021_mended_dead_letters'),
     ]
 
