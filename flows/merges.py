@@ -7,7 +7,7 @@ open questions follow. A record may be merged into one that was itself merged si
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -55,6 +55,20 @@ def _follow(connection: Connection, name: str, ids: Sequence[str], now: datetime
     )
     links = list(rows.filter(merged_from="").order_by("id"))
     return sum(_settle(link, survivors.get(link.record_id, ""), now) for link in links)
+
+
+def lead(connection: Connection, name: str, survivors: Mapping[str, str], *, now: datetime) -> int:
+    """
+    Lead the links of records to those into which they were merged, and return how many have moved.
+
+    For whoever knows it already, and need not wait until Salesforce tells that the records are gone.
+    """
+    moves.gone(connection, name, list(survivors), now=now)
+    rows = Link.objects.filter(
+        pair__salesforce=connection, salesforce_object=name, record_id__in=list(survivors), merged_from=""
+    )
+    links = list(rows.filter(gone_at__isnull=False).order_by("id"))
+    return sum(_settle(link, survivors[link.record_id], now) for link in links)
 
 
 def _survivors(connection: Connection, name: str, ids: Sequence[str]) -> dict[str, str]:

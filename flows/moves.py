@@ -30,17 +30,26 @@ _MOST_OTHERS = 5  # objects of Stripe that a question names
 
 def note(deletions: Iterable[tuple[int, Mapping[str, Any]]], *, now: datetime) -> None:
     """Note in the caller's transaction that records are gone, as events say that came from connections."""
-    gone: dict[tuple[int, str], set[str]] = defaultdict(set)
+    told: dict[tuple[int, str], set[str]] = defaultdict(set)
     for connection, payload in deletions:
         event = BusEvent.of(payload)
         if event.is_deletion and event.name in MERGED:
-            gone[connection, event.name].update(event.record_ids)
-    for (connection, name), ids in gone.items():
-        linked = Link.objects.filter(
-            bulk.among("record_id", sorted(ids)), pair__salesforce=connection, salesforce_object=name
-        )
-        known = list(linked.values_list("id", flat=True))
-        Link.objects.filter(id__in=known).update(gone_at=now, merged_from="")
+            told[connection, event.name].update(event.record_ids)
+    for (connection, name), ids in told.items():
+        _note_gone(connection, name, sorted(ids), now)
+
+
+def gone(connection: Connection, name: str, ids: Sequence[str], *, now: datetime) -> None:
+    """Note that records of an object are gone, as if an event had said so."""
+    _note_gone(connection.pk, name, ids, now)
+
+
+def _note_gone(connection: int, name: str, ids: Sequence[str], now: datetime) -> None:
+    linked = Link.objects.filter(
+        bulk.among("record_id", ids), pair__salesforce=connection, salesforce_object=name
+    )
+    known = list(linked.values_list("id", flat=True))
+    Link.objects.filter(id__in=known).update(gone_at=now, merged_from="")
 
 
 def unknown(connection: Connection) -> dict[str, list[str]]:

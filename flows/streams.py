@@ -9,6 +9,7 @@ anything.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from connectors import gateway
+from connectors.base import Params, Result
 from connectors.models import Connection, Cursor
 from integrator.kernel.errors import IntegrationError, Misdirected
 
@@ -99,7 +101,12 @@ def ask(connection: Connection, action: str, request: dict[str, Any]) -> dict[st
 
     :raises IntegrationError: if there is none
     """
-    (answer,) = gateway.call_many(connection_id=connection.pk, action=action, requests=[request])
+    (answer,) = ask_many(connection, action, [request])
     if isinstance(answer, IntegrationError):
         raise answer
     return answer
+
+
+def ask_many(connection: Connection, action: str, requests: Sequence[Params]) -> list[Result]:
+    """Return the answers to many requests, several of which are made at a time: each by itself, or why not."""
+    return gateway.call_many(connection_id=connection.pk, action=action, requests=requests)

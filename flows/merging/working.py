@@ -1,0 +1,253 @@
+"""
+This module does merges that a person has asked for: each once, whatever is lost on the way.
+
+Before the call the time is committed at which it is made. Whoever comes next, after a lost answer or a killed
+process, asks the org first what has become of the records: merged, they are never merged again; as they were,
+they may be, since Salesforce does a merge as a whole or not at all, and refuses one of records that are gone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from connectors.models import Connection
+from flows import merges, streams
+from flows.merging import reading, verifying
+from flows.merging.checking import record_act
+from flows.models import Merge
+from flows.models.runs import AlreadyHandled
+from flows.resyncs import PASSING
+from integrator import vault
+from integrator.kernel import canonical, errors
+from integrator.kernel.redact import redact_text
+from integrator.kernel.refusals import Unacceptable
+
+__all__ = ["AlreadyHandled", "begin", "go_due", "look_at"]
+
+log = structlog.get_logger(__name__)
+
+ENGINE = "the engine"
+LEASE = timedelta(seconds=120)  # above the deadlines of the calls of one turn together
+FRESH = timedelta(hours=1)  # how long what was looked at may be done
+GRACE = timedelta(seconds=60)  # after a lost answer, in which the org may still be at it
+PATIENCE = timedelta(hours=24)
+SHORTEST, LONGEST = timedelta(seconds=5), timedelta(minutes=10)  # between two tries
+MOST_AT_ONCE = 5
+# Somebody has deleted or merged one of the records, or our own lost call has: the org is asked which.
+_GONE = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
+# What a record says of itself beside its fields: it changes with every save.
+_STAMPS = frozenset(reading.STAMPS)
+
+
+class _End(Exception):
+    """A merge is over, and not as it was meant."""
+
+    def __init__(self, state: str, said: str, code: str = "") -> None:
+        super().__init__(said)
+        self.state, self.code = state, code
+
+
+# What a person does
+
+
+def begin(*, merge: Merge, actor: str, now: datetime) -> Merge:
+    """
+    Have done what was looked at, as soon as possible.
+
+    :raises AlreadyHandled: if somebody has had it done
+    :raises Unacceptable: if it was looked at too long ago, or one of the records is being merged
+    """
+    with transaction.atomic():
+        # Whoever has records merged holds it, so that no record is in two merges at a time.
+        Connection.objects.select_for_update(no_key=True).get(pk=merge.connection_id)
+        locked = Merge.objects.select_for_update(of=("self",)).get(pk=merge.pk)
+        if locked.state != Merge.State.CHECKED:
+            raise AlreadyHandled("Somebody was quicker: this merge was begun already.")
+        if locked.created_at < now - FRESH:
+            raise Unacceptable("This was looked at more than an hour ago. Look again, and then merge.")
+        others = Merge.objects.unfinished().filter(connection=merge.connection_id)
+        if any(set(other.ids) & set(locked.ids) for other in others):
+            raise Unacceptable("One of the records is being merged already.")
+        locked.become(state=Merge.State.RUNNING, asked_by=actor[:254], asked_at=now, next_at=now, attempts=0)
+        record_act(locked, actor, "merge.asked", now, fields=sorted(locked.values()))
+    return locked
+
+
+def look_at(*, merge: Merge, actor: str, now: datetime) -> None:
+    """
+    Say that somebody has looked at what went wrong, so that nobody is told of it any more.
+
+    :raises AlreadyHandled: if nothing did, or somebody has
+    """
+    with transaction.atomic():
+        locked = Merge.objects.select_for_update(of=("self",)).get(pk=merge.pk)
+        if not locked.needs_a_look:
+            raise AlreadyHandled("There is nothing to look at: somebody was quicker.")
+        locked.become(seen_at=now, seen_by=actor[:254])
+        record_act(locked, actor, "merge.seen", now)
+
+
+# What the clock does
+
+
+def go_due(*, now: datetime) -> int:
+    """Go on with every merge whose time has come, each by itself, and return how many have ended."""
+    due = Merge.objects.unfinished().filter(next_at__lte=now).order_by("next_at")
+    return sum(_go(pk, now) for pk in list(due.values_list("pk", flat=True)[:MOST_AT_ONCE]))
+
+
+def _go(pk: int, now: datetime) -> bool:
+    owner = secrets.token_hex(8)
+    rows = Merge.objects.unfinished().filter(pk=pk, next_at__lte=now)
+    if not rows.take(owner=owner, lease=LEASE):
+        return False  # another process is at it
+    merge = Merge.objects.select_related("connection__environment__workspace").get(pk=pk)
+    try:
+        _work(merge, now)
+    except _End as end:
+        _end(merge, end.state, now, failure=str(end), code=end.code)
+    except vault.Unreadable as reason:
+        _end(merge, Merge.State.FAILED, now, failure=f"What was looked at cannot be opened: {reason}")
+    except errors.IntegrationError as failure:
+        _wait(merge, failure, now)
+    finally:
+        Merge.objects.filter(pk=pk, lease_owner=owner).update(lease_until=None, lease_owner="")
+    return merge.ended_at is not None
+
+
+def _work(merge: Merge, now: datetime) -> None:
+    """
+    Take a merge as far as it goes.
+
+    :raises _End: if it is over, and not as it was meant
+    :raises IntegrationError: if the org cannot be asked
+    """
+    if merge.merged_at is None and not _is_merged(merge):
+        if merge.sent_at is not None and now < merge.sent_at + GRACE:
+            merge.become(state=Merge.State.DOUBT, next_at=merge.sent_at + GRACE)
+            return
+        _refuse_changed(merge)
+        _send(merge, now)
+    if merge.merged_at is None:
+        merge.become(merged_at=now, state=Merge.State.RUNNING)
+    merges.lead(merge.connection, merge.object, dict.fromkeys(merge.losers, merge.master), now=now)
+    found = verifying.verify(merge)
+    wrong = [one for one in found if not one["ok"]]
+    state = Merge.State.FAILED if wrong else Merge.State.DONE
+    merge.become(verified=found)
+    said = "; ".join(str(one["says"]) for one in wrong)
+    _end(merge, state, now, failure=said)
+
+
+def _is_merged(merge: Merge) -> bool:
+    """
+    Ask the org whether the records are one already: nobody else can know after a lost answer.
+
+    :raises _End: if a part of them is, or into another record
+    """
+    became = reading.became(merge.connection, merge.object, merge.losers)
+    if not became:
+        return False
+    if became == dict.fromkeys(merge.losers, merge.master):
+        return True
+    told = ", ".join(f"{one} into {other}" for one, other in became.items())
+    raise _End(
+        _state_of(merge), f"Somebody has merged these records otherwise: {told}. Nothing more is done."
+    )
+
+
+def _refuse_changed(merge: Merge) -> None:
+    """
+    Compare the records with what a person has seen.
+
+    :raises _End: if they are not so any more: nothing is sent then
+    """
+    known = merge.records()
+    described = reading.describe(merge.connection, merge.object)
+    found = reading.records(merge.connection, described, merge.ids)
+    gone = [one for one in merge.ids if one not in found]
+    if gone:
+        raise _End(_state_of(merge), f"{', '.join(gone)} is not there any more. Nothing was merged.")
+    changed = sorted(
+        {
+            name
+            for record, before in known.items()
+            for name in before.keys() - _STAMPS
+            if name in found[record] and _plain(found[record][name]) != _plain(before[name])
+        }
+    )
+    if changed:
+        raise _End(
+            Merge.State.REFUSED,
+            f"The records have changed since they were looked at: {', '.join(changed[:5])}. Nothing was "
+            "merged; look again.",
+        )
+
+
+def _plain(value: Any) -> bytes:
+    return canonical.dumps(None if value == "" else value)
+
+
+def _send(merge: Merge, now: datetime) -> None:
+    """
+    Tell Salesforce to merge, and note what is known then.
+
+    :raises _End: if it refused
+    :raises IntegrationError: if it was not done for certain and may be later, or is in doubt
+    """
+    merge.become(sent_at=now, state=Merge.State.RUNNING, failure="", failure_code="")
+    request: Mapping[str, Any] = {
+        "object": merge.object,
+        "master": merge.master,
+        "losers": merge.losers,
+        "values": merge.values(),
+    }
+    try:
+        streams.ask(merge.connection, "merge", dict(request))
+    except errors.Uncertain:
+        raise
+    except errors.IntegrationError as failure:
+        if failure.code in _GONE:
+            raise errors.Uncertain(str(failure), code=failure.code) from None
+        merge.become(sent_at=None)  # Salesforce has answered: nothing was done
+        if isinstance(failure, PASSING):
+            raise
+        said = redact_text(f"Salesforce has refused it, and nothing was merged: {failure}")
+        raise _End(Merge.State.REFUSED, said, failure.code) from None
+
+
+def _state_of(merge: Merge) -> str:
+    """Return how a merge ends that is not possible any more; one that was sent needs a person's look."""
+    return Merge.State.REFUSED if merge.sent_at is None else Merge.State.FAILED
+
+
+def _wait(merge: Merge, failure: errors.IntegrationError, now: datetime) -> None:
+    """Try later, or give up: after a day, or where waiting mends nothing."""
+    log.warning("merge.failed", merge=merge.public_id, code=failure.code, attempts=merge.attempts + 1)
+    said, code = redact_text(str(failure))[:500], failure.code[:100]
+    in_doubt = merge.sent_at is not None and merge.merged_at is None
+    passing = isinstance(failure, PASSING) or failure.code in Connection.State.values
+    if not passing or now - (merge.asked_at or now) > PATIENCE:
+        state = Merge.State.FAILED if in_doubt or merge.merged_at is not None else Merge.State.REFUSED
+        _end(merge, state, now, failure=f"{said} It is not tried any more.", code=code)
+        return
+    pause = min(LONGEST, SHORTEST * 2 ** min(merge.attempts, 10))
+    merge.become(
+        state=Merge.State.DOUBT if in_doubt else Merge.State.RUNNING,
+        attempts=merge.attempts + 1,
+        next_at=max(now + pause, failure.resets_at or now),
+        failure=said,
+        failure_code=code,
+    )
+
+
+def _end(merge: Merge, state: str, now: datetime, *, failure: str = "", code: str = "") -> None:
+    with transaction.atomic():
+        merge.become(state=state, ended_at=now, next_at=None, failure=failure[:500], failure_code=code[:100])
+        record_act(merge, ENGINE, "merge.ended", now, asked_by=merge.asked_by, state=state)
