@@ -20,20 +20,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors import registry
-from connectors.addresses import is_loopback
 from connectors.base import LOGIN, UNREACHABLE, Account, Params, Result
-from connectors.budgets import Allowance, allowance_of, share_of
+from connectors.budgets import Allowance, allowance_of, is_limited, rate_of, share_of
 from connectors.credentials import account_for, check_address, sealed_of
 from connectors.metering import METER, NOBODY
 from connectors.models import NEEDS_KEY, CallHour, Connection
 from connectors.shares import SHARES
-from connectors.throttle import (
-    LIVE_ENDPOINT_SHARE,
-    STRIPE_LIVE_LIMIT,
-    STRIPE_TEST_LIMIT,
-    Budget,
-    rate_within,
-)
+from connectors.throttle import LIVE_ENDPOINT_SHARE, Budget
 from integrator.kernel import errors
 
 log = structlog.get_logger(__name__)
@@ -122,7 +115,7 @@ def usual_rate(connection_id: int) -> float | None:
     :raises Connection.DoesNotExist: if there is no such connection
     """
     known = _look(connection_id)
-    return known.budget.rate * _usual_share() if _is_limited(known.connection) else None
+    return known.budget.rate * _usual_share() if is_limited(known.connection) else None
 
 
 def allowance(connection_id: int) -> Allowance | None:
@@ -158,7 +151,7 @@ def _look(connection_id: int) -> _Known:
     sealed = sealed_of(connection)
     with _lock:
         known = _known.get(connection_id)
-        rate = _rate_of(connection)
+        rate = rate_of(connection, processes=max(1, int(settings.WORKERS)))
         if known is None:
             known = _Known(connection, sealed, clock, _budget(connection, rate), _is_shared(connection))
             _known[connection_id] = known
@@ -176,34 +169,13 @@ def _budget(connection: Connection, rate: float) -> Budget:
     return Budget(rate=rate, endpoint_rate=rate * endpoint, clock=time.monotonic, share=_usual_share())
 
 
-def _rate_of(connection: Connection) -> float:
-    """Return the rate at which all processes together may ask; they speak through the same account."""
-    declared = _declared(connection)
-    if declared is not None:
-        return declared
-    if is_loopback(connection.base_url):
-        return 1000.0  # the sandbox needs no protection
-    limit = STRIPE_LIVE_LIMIT if connection.pinned_livemode else STRIPE_TEST_LIMIT
-    return rate_within(limit, processes=max(1, int(settings.WORKERS)))
-
-
-def _declared(connection: Connection) -> float | None:
-    declared = connection.settings.get("requests_per_second")
-    return float(declared) if isinstance(declared, int | float) and declared > 0 else None
-
-
 def _usual_share() -> float:
     """Return this process's share of a rate where nobody knows who else uses it: that of one worker."""
     return 1.0 / max(1, int(settings.WORKERS))
 
 
 def _is_shared(connection: Connection) -> bool:
-    return _is_limited(connection) and _usual_share() < 1.0
-
-
-def _is_limited(connection: Connection) -> bool:
-    """Tell whether there is a limit to keep to: the sandbox has none, unless a rate is declared for it."""
-    return _declared(connection) is not None or not is_loopback(connection.base_url)
+    return is_limited(connection) and _usual_share() < 1.0
 
 
 def _closed(connection: Connection, *, now: datetime) -> errors.RateLimited | None:
