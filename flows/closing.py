@@ -10,7 +10,18 @@ from typing import Any
 import msgspec
 from django.db import transaction
 
-from flows import agreements, awaiting, bulk, deadletters, effects, lanes, own_writes, passages, reviews
+from flows import (
+    agreements,
+    awaiting,
+    bulk,
+    deadletters,
+    effects,
+    lanes,
+    own_writes,
+    passages,
+    reviews,
+    saved_fixes,
+)
 from flows.deadletters import Obituary
 from flows.engine import ways
 from flows.engine.batch import Finished
@@ -113,7 +124,9 @@ def close(
         _tell_administrators(kept, now)
         closed = [_newer(rows.ended) for rows in kept]
         older = [*close_older(closed, now=now), *close_outdated(closed, now=now)]
-        Event.objects.settle([*(rows.ended.run.event_id for rows in kept), *older])
+        given_up = [rows.ended.run.id for rows in kept if rows.letters]
+        mended = saved_fixes.apply(given_up, now=now) if given_up else []
+        Event.objects.settle([*(rows.ended.run.event_id for rows in kept), *older, *mended])
         _tell(kept, now)
         Lane.objects.release(ours.difference(unfinished))
         late = [rows.ended.run.lane_id for rows in kept if rows.ended.finished.item.unsettled]

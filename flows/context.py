@@ -122,6 +122,9 @@ class World:
             cause=self._flow_id,
         )
         self._worker.moved()
+        for result in results:
+            if isinstance(result, IntegrationError):
+                result.system = result.system or slot
         return results
 
     def read_roots(self, items: Sequence[Item]) -> list[Reading | IntegrationError]:

@@ -10,8 +10,10 @@ from datetime import datetime
 
 from django.db import models, transaction
 
-from flows import bulk, error_catalogue, signals
+from flows import bulk, error_catalogue, mended, signals
+from flows.engine.edits import Edit
 from flows.engine.outcome import Failure
+from flows.mapping.mending import Fix
 from flows.models import Change, DeadLetter, Event, Fate, GroupRetry, Lane, Run
 from flows.models.runs import AlreadyHandled, DeadLetterQuerySet
 from integrator.accounts import audit
@@ -27,9 +29,12 @@ __all__ = [
     "file",
     "retry",
     "retry_all",
+    "retry_by_itself",
+    "retry_mended",
     "retry_together",
 ]
 
+LONGEST_SYSTEM = 20
 CHUNK = 200  # letters in one transaction of `retry_all` or `discard_all`
 
 # What is wrong with an event itself; everything else is explained by the error catalogue.
@@ -52,7 +57,8 @@ class Obituary:
 
 
 _COLUMNS = (
-    "public_id", "event_id", "run_id", "error_class", "code", "field", "step", "message", "suggestion",
+    "public_id", "event_id", "run_id", "error_class", "code", "field", "step", "system", "http_status",
+    "message", "suggestion",
     "fingerprint", "created_at", "resolution", "resolved_by",
 )  # fmt: skip
 
@@ -72,7 +78,9 @@ def _row(one: Obituary, now: datetime) -> tuple[object, ...]:
     error_class, step = storable(str(failure.error_class), 40), storable(one.step, 60)
     code, field = storable(str(failure.code), LONGEST_CODE), storable(str(failure.field), LONGEST_FIELD)
     message = storable(str(failure.message), LONGEST_MESSAGE)
-    told = Failure(error_class, message, code=code, field=field)
+    told = Failure(
+        error_class, message, code=code, field=field, system=failure.system, http_status=failure.http_status
+    )
     suggestion = error_catalogue.of_failure(told, given_up=True).suggestion
     return (
         public_id(),
@@ -82,6 +90,8 @@ def _row(one: Obituary, now: datetime) -> tuple[object, ...]:
         code,
         field,
         step,
+        storable(failure.system, LONGEST_SYSTEM),
+        failure.http_status,
         message,
         storable(SUGGESTIONS.get(code, suggestion), 500),
         canonical.fingerprint([one.flow_id, step, code, field, _without_ids(message)]),
@@ -107,6 +117,37 @@ def retry(*, letter: DeadLetter, actor: str, now: datetime) -> DeadLetter:
         _retry([locked], actor, now)
         _audit("deadletter.retried", [locked], actor, now)
     return locked
+
+
+def retry_mended(
+    *, letter: DeadLetter, what: Edit | Fix, actor: str, now: datetime, reason: str = ""
+) -> DeadLetter:
+    """
+    Try again the run of `letter` with what a person has changed for it, in the caller's transaction.
+
+    The audit trail tells which paths or fields that was, and no values.
+
+    :raises AlreadyHandled: if somebody was quicker
+    """
+    locked = _locked([letter.pk]).get()
+    _retry([locked], actor, now)
+    assert locked.run_id is not None
+    mended.attach([locked.run_id], what, actor=actor, now=now, reason=reason)
+    if isinstance(what, Edit):
+        changed = {"paths": [change.told for change in what.changes]}
+        _audit("deadletter.edited", [locked], actor, now, **changed, **({"reason": reason} if reason else {}))
+    else:
+        _audit("deadletter.mended", [locked], actor, now, field=what.field, change=what.told())
+    return locked
+
+
+def retry_by_itself(letters: Sequence[DeadLetter], *, actor: str, now: datetime) -> None:
+    """
+    Try these letters again without a person, in the transaction that has filed them.
+
+    The lanes are locked by the caller. What is history stays so: nobody has asked for its effects.
+    """
+    _retry(letters, actor, now, insist=False)
 
 
 def retry_all(*, letters: models.QuerySet[DeadLetter], actor: str, now: datetime) -> int:
@@ -136,6 +177,10 @@ def retry_together(ids: Sequence[int], group_retry: GroupRetry, *, now: datetime
     """
     letters = list(_locked(ids).unresolved().order_by("id"))
     _retry(letters, group_retry.actor, now)
+    fix = mended.unsealed(bytes(group_retry.fix), environment_id=group_retry.environment_id)
+    if fix is not None:
+        runs = [letter.run_id for letter in letters if letter.run_id is not None]
+        mended.attach(runs, fix, actor=group_retry.actor, now=now)
     DeadLetter.objects.filter(pk__in=[letter.pk for letter in letters]).update(group_retry=group_retry)
     return letters
 
@@ -182,13 +227,13 @@ def _locked(ids: Sequence[int]) -> DeadLetterQuerySet:
     return with_all.select_for_update(of=("self",)).filter(pk__in=ids)
 
 
-def _retry(letters: Sequence[DeadLetter], actor: str, now: datetime) -> None:
+def _retry(letters: Sequence[DeadLetter], actor: str, now: datetime, *, insist: bool = True) -> None:
     for letter in letters:
         letter.resolve(DeadLetter.Resolution.RETRIED, actor=actor, now=now)
         if letter.run is None:
             letter.event.dispatch_again()
         else:
-            letter.run.begin_again(now=now)
+            letter.run.begin_again(now=now, insist=insist)
     Lane.objects.set_ready({letter.run.lane_id for letter in letters if letter.run is not None})
     Event.objects.settle([letter.event_id for letter in letters if letter.run is not None])
     _tell(letters, Fate.QUEUED, now)
@@ -205,7 +250,7 @@ def _discard(letters: Sequence[DeadLetter], reason: str, actor: str, now: dateti
     _tell(letters, Fate.DISCARDED, now)
 
 
-def _audit(action: str, letters: Sequence[DeadLetter], actor: str, now: datetime, **details: str) -> None:
+def _audit(action: str, letters: Sequence[DeadLetter], actor: str, now: datetime, **details: object) -> None:
     """Write one audit entry for each workspace concerned."""
     by_workspace: dict[int, list[DeadLetter]] = defaultdict(list)
     for letter in letters:

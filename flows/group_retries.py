@@ -17,7 +17,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, Count, F, Max, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
-from flows import causes, deadletters, retry_costs
+from flows import causes, deadletters, mended, retry_costs
+from flows.mapping.mending import Fix
 from flows.models import DeadLetter, Fate, GroupRetry
 from flows.models.runs import AlreadyHandled, IllegalTransition
 from integrator.accounts import audit
@@ -102,10 +103,18 @@ def preview(*, environment: Environment, fingerprint: str, per_minute: int = USU
 
 
 def begin(
-    *, environment: Environment, fingerprint: str, per_minute: int = USUAL, actor: str, now: datetime
+    *,
+    environment: Environment,
+    fingerprint: str,
+    per_minute: int = USUAL,
+    actor: str,
+    now: datetime,
+    fix: Fix | None = None,
 ) -> GroupRetry:
     """
     Retry the first of the open letters of a cause now, and the rest once that one has worked.
+
+    Where a person has approved a `fix`, it holds for each of them from this retry on.
 
     :raises AlreadyHandled: if no letter is left, or they are being retried
     :raises Unacceptable: if so many a minute are not possible
@@ -113,13 +122,19 @@ def begin(
     _check(per_minute)
     try:
         with transaction.atomic():
-            return _begin(environment, fingerprint, per_minute, actor, now)
+            return _begin(environment, fingerprint, per_minute, actor, now, fix=fix)
     except IntegrityError:
         raise AlreadyHandled("They are being retried already.") from None
 
 
 def _begin(
-    environment: Environment, fingerprint: str, per_minute: int, actor: str, now: datetime
+    environment: Environment,
+    fingerprint: str,
+    per_minute: int,
+    actor: str,
+    now: datetime,
+    *,
+    fix: Fix | None,
 ) -> GroupRetry:
     letters = _open(environment, fingerprint)
     found = letters.order_by().aggregate(total=Count("pk"), last=Max("pk"))
@@ -132,11 +147,15 @@ def _begin(
         per_minute=per_minute,
         total=found["total"],
         last_letter=found["last"],
+        fix=b"" if fix is None else mended.sealed(fix, environment_id=environment.pk),
         created_at=now,
         next_at=now + LOOK,
     )
     _retry(going, 1, now)
-    _audit(going, "deadletters.retry_began", actor, now, letters=going.total, a_minute=per_minute)
+    how: dict[str, object] = {"letters": going.total, "a_minute": per_minute}
+    if fix is not None:
+        how |= {"field": fix.field, "change": fix.told()}
+    _audit(going, "deadletters.mend_began" if fix else "deadletters.retry_began", actor, now, **how)
     return going
 
 
@@ -275,7 +294,7 @@ def _check(per_minute: int) -> None:
         raise Unacceptable(message, field="per_minute")
 
 
-def _audit(going: GroupRetry, action: str, actor: str, now: datetime, **details: int) -> None:
+def _audit(going: GroupRetry, action: str, actor: str, now: datetime, **details: object) -> None:
     audit.record(
         workspace=going.environment.workspace,
         actor=actor,

@@ -12,14 +12,16 @@ from django.db.models import QuerySet
 from connectors.stripe.places import PLACES
 from connectors.stripe.requests import is_ours
 from connectors.stripe.roots import Root, root_of, roots_from
-from flows import bulk, lanes, payloads
+from flows import bulk, lanes, mended, payloads
 from flows.bus_events import BusEvent
 from flows.engine import batch, item, plan
 from flows.engine.outcome import Failure, GiveUp, Outcome
 from flows.engine.records import Record
+from flows.mended import Mended
 from flows.models import Event, Run
 from flows.started import named, source_of, told
 from flows.statements import Given, Select
+from integrator import vault
 
 
 class Loaded(NamedTuple):
@@ -40,6 +42,7 @@ class Loaded(NamedTuple):
     crashes_alone: int
     fetch_first: bool
     insisted: bool
+    mended: bool
     memory: dict[str, dict[str, Any]] | None
     kept: bytes  # sealed
     first_failed_at: datetime | None
@@ -58,6 +61,7 @@ class Loaded(NamedTuple):
     event__api_version: str
     payload: dict[str, Any] | None = None  # the event, where it was opened a moment ago
     body: bytes = b""  # sealed, where it was not
+    mendings: Mended | None = None  # what was changed for it; of most nothing, or it does not open
 
     @property
     def about(self) -> str:
@@ -77,13 +81,28 @@ def load(ids: Iterable[int]) -> list[Loaded]:
     kept = [payloads.KEPT.take(event) for event in events]
     unopened = [event for event, payload in zip(events, kept, strict=True) if payload is None]
     bodies: dict[int, bytes] = dict(_BODIES.rows(events=unopened)) if unopened else {}
-    return [
-        Loaded._make((*row, payload, bodies.get(event, b"") if payload is None else b""))
+    loaded = [
+        Loaded._make((*row, payload, bodies.get(event, b"") if payload is None else b"", mended.NOTHING))
         for row, event, payload in zip(rows, events, kept, strict=True)
     ]
+    return _with_mendings(loaded)
 
 
-_COLUMNS = Loaded._fields[:-2]
+def _with_mendings(runs: list[Loaded]) -> list[Loaded]:
+    """Return `runs`, those that were mended with what was changed for them: None where it does not open."""
+    if not any(run.mended for run in runs):
+        return runs
+    return [run._replace(mendings=_mendings(run.id)) if run.mended else run for run in runs]
+
+
+def _mendings(run_id: int) -> Mended | None:
+    try:
+        return mended.of([run_id]).get(run_id, mended.NOTHING)
+    except vault.Unreadable:
+        return None
+
+
+_COLUMNS = Loaded._fields[:-3]
 _EVENT = _COLUMNS.index("event_id")
 
 
@@ -114,7 +133,10 @@ class Readied:
 
 
 def hopeless(run: Loaded) -> Failure | None:
-    """Return why the run is not tried again, if it is the culprit of crashes."""
+    """Return why the run is not tried: it is the culprit of crashes, or what was changed for it is lost."""
+    if run.mendings is None:
+        message = "What was changed for this run does not open: its encryption key is missing."
+        return Failure("auth", message, code="sealed")
     if run.crashes_alone <= lanes.CRASHES_ALONE:
         return None
     message = f"The worker crashed {lanes.CRASHES_ALONE} times while it ran this and nothing else."
@@ -161,6 +183,8 @@ def ready(run: Loaded, compiled_plan: plan.Plan) -> Readied:
         insisted=run.insisted,
         memory=run.memory or {},
         kept=_kept(run),
+        fixes=_mended(run).fixes,
+        edits=_mended(run).edits,
     )
     return Readied(ready, root)
 
@@ -182,8 +206,13 @@ def _ready_of_salesforce(run: Loaded, event: BusEvent, compiled_plan: plan.Plan)
         insisted=run.insisted,
         memory=run.memory or {},
         kept=_kept(run),
+        fixes=_mended(run).fixes,
     )
     return Readied(ready, record)
+
+
+def _mended(run: Loaded) -> Mended:
+    return run.mendings or mended.NOTHING
 
 
 def _kept(run: Loaded) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def _problem_of(item: dict[str, Any]) -> Problem:
         else ()
     )
     said = " ".join(filter(None, (str(message), _matches_in(item))))
-    return Problem(_code_in(item), texts.storable(said, texts.LONGEST_MESSAGE), named)
+    return Problem(_code_in(item), texts.storable(texts.within(said, texts.LONGEST_MESSAGE)), named)
 
 
 def _matches_in(item: dict[str, Any]) -> str:
@@ -198,6 +198,7 @@ def failure_of(
         field=field,
         request_id=request_id,
         resets_at=now + REST[problem.code] if meaning is errors.RateLimited else None,
+        http_status=status,
     )
 
 
@@ -229,7 +230,10 @@ def in_doubt(failure: errors.IntegrationError) -> errors.IntegrationError:
     if not isinstance(failure, errors.Transient) or failure.code not in UNREACHABLE | {"UNKNOWN_EXCEPTION"}:
         return failure
     return errors.Uncertain(
-        f"{failure} It may have been done.", code="unanswered", request_id=failure.request_id
+        f"{failure} It may have been done.",
+        code="unanswered",
+        request_id=failure.request_id,
+        http_status=failure.http_status,
     )
 
 
@@ -239,6 +243,7 @@ def unreadable(status: int, *, request_id: str = "") -> errors.Transient:
         f"Salesforce answered with something that is no answer of its API (HTTP {status}).",
         code="unavailable",
         request_id=texts.storable(request_id, texts.LONGEST_REQUEST_ID),
+        http_status=status,
     )
 
 
@@ -259,9 +264,9 @@ def _without_code(status: int, request_id: str) -> errors.IntegrationError:
     """Return the failure of an answer that is not the API's own: nothing in it is final for a record."""
     said, code = f"Salesforce answered HTTP {status} without a reason.", f"HTTP_{status}"
     if status == 401:
-        return errors.Unauthorized(said, code=code, request_id=request_id)
+        return errors.Unauthorized(said, code=code, request_id=request_id, http_status=status)
     if status in TOO_LARGE:
-        return errors.Refused(said, code=code, request_id=request_id)
+        return errors.Refused(said, code=code, request_id=request_id, http_status=status)
     return unreadable(status, request_id=request_id)
 
 
@@ -271,7 +276,8 @@ def _by_status(status: int, problem: Problem, request_id: str) -> errors.Integra
         return unreadable(status, request_id=request_id)
     meaning = BY_STATUS[status]
     code = "unavailable" if meaning is errors.Transient else problem.code
-    return meaning(_shortened(problem.message) or problem.code, code=code, request_id=request_id)
+    said = _shortened(problem.message) or problem.code
+    return meaning(said, code=code, request_id=request_id, http_status=status)
 
 
 def _field_of(problem: Problem) -> str:
@@ -282,5 +288,4 @@ def _field_of(problem: Problem) -> str:
 
 
 def _shortened(text: str) -> str:
-    safe = redact_text(" ".join(text.split()))
-    return safe if len(safe) <= LONGEST_MESSAGE else safe[:LONGEST_MESSAGE] + "…"
+    return texts.within(redact_text(" ".join(text.split())), LONGEST_MESSAGE)

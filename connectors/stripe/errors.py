@@ -63,6 +63,7 @@ def translate(error: stripe.StripeError, *, now: datetime) -> errors.Integration
         field=_told(error, "param"),
         request_id=texts.storable(str(error.request_id or ""), texts.LONGEST_REQUEST_ID),
         resets_at=_resets_at(error, now=now) if meaning is errors.RateLimited else None,
+        http_status=error.http_status,
     )
 
 
@@ -81,7 +82,10 @@ def in_doubt(failure: errors.IntegrationError, error: stripe.StripeError | None)
     if error is not None and kind_of(error.__cause__) in _NEVER_SENT:
         return failure
     return errors.Uncertain(
-        f"{failure} It may have been done.", code=failure.code, request_id=failure.request_id
+        f"{failure} It may have been done.",
+        code=failure.code,
+        request_id=failure.request_id,
+        http_status=failure.http_status,
     )
 
 
@@ -146,9 +150,8 @@ def _message_of(error: stripe.StripeError) -> str:
     if not _is_of_the_api(error):
         # A page of a proxy or half an answer: its text helps nobody.
         return f"Stripe answered with something that is no answer of its API (HTTP {error.http_status})."
-    told = texts.storable(str(error.user_message or ""), texts.LONGEST_MESSAGE)
-    said = redact_text(told or "Stripe gave no reason.")
-    return said if len(said) <= LONGEST_MESSAGE else said[:LONGEST_MESSAGE] + "…"
+    told = texts.storable(texts.within(str(error.user_message or ""), texts.LONGEST_MESSAGE))
+    return texts.within(redact_text(told or "Stripe gave no reason."), LONGEST_MESSAGE)
 
 
 def _resets_at(error: stripe.StripeError, *, now: datetime) -> datetime:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flows.engine import branches, called, each, trace, undoing
+from flows.engine import branches, called, each, edits, trace, undoing
 from flows.engine.definition import ERROR
 from flows.engine.item import Item, Write
 from flows.engine.outcome import AskHuman, Done, End, Failure, GiveUp, Outcome, Pause, ReadAgain, RetryAt
@@ -65,12 +65,13 @@ class _Batch:
         walk = self._walk
         as_it_came, anew = [], []
         for item in items:
-            _use(item, _roots(item))
+            noted = _use(item, _roots(item))
             if item.read_first or item.event.type in self._plan.fetch:
                 anew.append(item)
             else:
                 as_it_came.append(item)
-                item.trace.append(trace.source_entry("payload", item.source))
+                edited = _roots(item) if item.edits else None  # nobody else has it
+                item.trace.append(trace.source_entry("payload", item.source, edited, noted))
         doubtful = walk.take(self._beginning([*self._read(anew), *as_it_came]))
         for item in walk.take(self._beginning(self._read(doubtful))):
             walk.stop(item, SOURCE, _internal("A step asked to read again what had just been read"))
@@ -82,8 +83,9 @@ class _Batch:
         for item, answer in zip(items, _isolated(self._ports.read_roots, items), strict=True):
             if isinstance(answer, Reading):
                 item.source = answer.source
-                _use(item, answer.roots)
-                item.trace.append(trace.source_entry("fetched", item.source, answer.roots))
+                noted = _use(item, answer.roots)
+                roots = _roots(item) if noted else answer.roots
+                item.trace.append(trace.source_entry("fetched", item.source, roots, noted))
             elif isinstance(answer, Missing) and item.event.record_id:
                 # An event of the org tells only what changed, which is no state to go on with.
                 item.trace.append(trace.source_entry("gone", item.source))
@@ -92,8 +94,9 @@ class _Batch:
             elif isinstance(answer, Missing) and _roots(item):
                 # It was deleted meanwhile. What the event says is all that will ever be known of it.
                 item.source = replace(item.source, gone=True)
-                _use(item, _roots(item))
-                item.trace.append(trace.source_entry("gone", item.source))
+                noted = _use(item, _roots(item))
+                edited = _roots(item) if item.edits else None
+                item.trace.append(trace.source_entry("gone", item.source, edited, noted))
             else:
                 outcome = _ending(self._walk.decide(item, answer))
                 item.trace.append(trace.source_entry("unread", item.source))
@@ -288,8 +291,11 @@ def _roots(item: Item) -> dict[str, Any]:
     return {name: value for name, value in item.context.items() if name not in _OWN_ROOTS}
 
 
-def _use(item: Item, roots: dict[str, Any]) -> None:
-    """Put `item` before the first step, with `roots` as what Stripe said."""
+def _use(item: Item, roots: dict[str, Any]) -> list[str]:
+    """Put `item` before the first step, with `roots` as what Stripe said; return what a person should see."""
+    noted: list[str] = []
+    if item.edits:
+        roots, noted = edits.lay_over(item.edits, roots)
     item.outputs = {}
     item.shown = {}
     item.inner = []
@@ -302,6 +308,7 @@ def _use(item: Item, roots: dict[str, Any]) -> None:
         "previous": item.previous,
         "steps": item.outputs,
     }
+    return noted
 
 
 def _leave(item: Item, node: Node, outcome: Done, ms: float) -> None:

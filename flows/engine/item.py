@@ -12,7 +12,9 @@ import msgspec
 from flows.agreeing.agreement import Agreement
 from flows.agreeing.own import Past
 from flows.engine.correlation import KeptWait
+from flows.engine.edits import Edit
 from flows.engine.ways import Way
+from flows.mapping.mending import Fixes
 
 # Under this name, which no step can have, the memory keeps which shared records may be written late.
 LATE = "!late"
@@ -131,6 +133,8 @@ class Item:
     insisted: bool = False  # a person wants it done, history or not
     memory: dict[str, dict[str, Any]] = field(default_factory=dict)  # what steps keep between tries
     kept: dict[str, Any] = field(default_factory=dict)  # what was done for good inside of steps, by step
+    fixes: Mapping[str, Fixes] = field(default_factory=dict)  # approved changes of records, by map step
+    edits: tuple[Edit, ...] = ()  # what a person changed in the event's object
     place: str = ""  # which element of which list, inside of a for-each: "[lines:il_1]"
 
     outputs: dict[str, Any] = field(default_factory=dict)  # by step id

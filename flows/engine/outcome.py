@@ -16,7 +16,7 @@ from flows.engine.approving import Terms
 
 Effect = Literal["none", "applied", "superseded", "unchanged", "echo", "skipped"]
 EndingFate = Literal["applied", "ignored", "superseded"]
-Question = Literal["question", "in_doubt", "several", "conflict", "loop", "approval"]
+Question = Literal["question", "in_doubt", "several", "conflict", "loop", "approval", "duplicate"]
 Holds = Literal["connection", "flow", "run"]
 
 
@@ -28,6 +28,8 @@ class Failure(msgspec.Struct, frozen=True):
     code: str = ""
     field: str = ""
     request_id: str = ""
+    system: str = ""  # that answered; empty if the failure is our own
+    http_status: int | None = None
 
 
 class Done(msgspec.Struct, frozen=True):

@@ -43,6 +43,8 @@ def failure_of(error: errors.IntegrationError) -> Failure:
         code=error.code,
         field=error.field,
         request_id=error.request_id,
+        system=error.system,
+        http_status=error.http_status,
     )
 
 

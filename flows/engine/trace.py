@@ -30,9 +30,11 @@ _ROOM_OF_A_NUMBER = 20  # characters, with what stands between a name and its va
 _LONGEST_ESCAPE = 3  # characters of ASCII for each byte of UTF-8: two bytes may take an escape of six
 
 
-def source_entry(kind: str, source: Source, roots: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def source_entry(
+    kind: str, source: Source, roots: Mapping[str, Any] | None = None, notes: Sequence[Any] = ()
+) -> dict[str, Any]:
     """Return the entry that says which state the run used; a fetched one is kept, nobody else has it."""
-    return {
+    entry = {
         "step": SOURCE,
         "kind": kind,
         "object": source.id,
@@ -40,6 +42,9 @@ def source_entry(kind: str, source: Source, roots: Mapping[str, Any] | None = No
         "not_after": source.not_after.isoformat(),
         "output": shown(roots) if roots is not None else None,
     }
+    if notes:
+        entry["notes"] = shown(list(notes))
+    return entry
 
 
 def add_step(

@@ -46,10 +46,12 @@ def explain(
 
     The code decides where the catalogue knows it, since it says more than the class.
     """
+    system, http_status = "", None
     if failure is not None:
         error_class = _BY_FAILURE.get(type(failure), error_class)
         code, field, message = failure.code, failure.field, str(failure)
-    found = classify("", None, code, message, {"field": field, "error_class": error_class})
+        system, http_status = failure.system, failure.http_status
+    found = classify(system, http_status, code, message, {"field": field, "error_class": error_class})
     return Explanation(found.cls, CLASSES[found.cls], found.explanation, found.suggestion)
 
 
@@ -74,6 +76,11 @@ class Told(Protocol):
 
 
 def of_failure(failure: Told, *, given_up: bool = False) -> Verdict:
-    """Return the verdict on `failure`; where a run `given_up`, whatever was tried by itself is over."""
+    """
+    Return the verdict on `failure`; where a run `given_up`, whatever was tried by itself is over.
+
+    What is kept of a failure may also tell which `system` answered, and with which `http_status`.
+    """
     context: Context = {"field": failure.field, "error_class": failure.error_class, "given_up": given_up}
-    return classify("", None, failure.code, failure.message, context)
+    system, http_status = getattr(failure, "system", ""), getattr(failure, "http_status", None)
+    return classify(system, http_status, failure.code, failure.message, context)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from flows.mapping.failure import MappingFailed, Note, Notes, quoted
+from flows.mapping.mending import LEFT_OUT, Fix, Fixes
 from flows.mapping.reading import Context, Read, first_of, is_known, is_said
 from flows.mapping.spec import Mapping, MappingLine
 from flows.mapping.transforms import clean_text
@@ -67,9 +68,55 @@ class CompiledMapping:
                 record[field] = value
         return Mapped(record, notes, seen)
 
+    def apply_mended(self, context: Context, fixes: Fixes, *, sparse: bool = False) -> Mapped:
+        """
+        Return what `apply` does, with the values changed as people have approved it for this run.
+
+        :raises MappingFailed: if a line has no value that may be written, and no fix for that
+        """
+        record: dict[str, Any] = {}
+        notes: Notes = []
+        seen: dict[str, Any] = {}
+        for line in self.lines:
+            if sparse and not self.said[line.field](context):
+                continue
+            given = line.read(context)
+            if given is not None:
+                seen[line.field] = given
+            value = _mended(line, given, context, fixes.get(line.field, ()), notes)
+            if value is not LEFT_OUT:
+                record[line.field] = value
+        for field in fixes.keys() - {line.field for line in self.lines}:  # what the org requires, unmapped
+            for fix in fixes[field]:
+                value = fix.mend(LEFT_OUT, notes)
+                if value is not LEFT_OUT:
+                    record[field] = value
+        return Mapped(record, notes, seen)
+
     def seen(self, context: Context) -> dict[str, Any]:
         """Return what each line reads, before its chips: what is to be shown where `apply` failed."""
         return {field: value for field, read, _ in self.lines if (value := read(context)) is not None}
+
+
+def _mended(line: _Line, given: Any, context: Context, fixes: tuple[Fix, ...], notes: Notes) -> Any:
+    """Return the value of `line` after its `fixes`; `LEFT_OUT` where the record goes without it."""
+    try:
+        value = line.finish(given, context, notes)
+    except MappingFailed as failed:
+        value = _instead(failed, given, fixes, notes)
+    value = LEFT_OUT if value is _SKIP else value
+    for fix in fixes:
+        value = fix.mend(value, notes)
+    return value
+
+
+def _instead(failed: MappingFailed, given: Any, fixes: tuple[Fix, ...], notes: Notes) -> Any:
+    for fix in fixes:
+        try:
+            return fix.instead(failed, given, notes)
+        except MappingFailed:
+            continue
+    raise failed
 
 
 def compile_mapping(mapping: Mapping) -> CompiledMapping:

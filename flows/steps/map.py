@@ -29,14 +29,19 @@ class Map(StepKind):
         mapping = compile_mapping(settings)
 
         def step(batch: Sequence[Item], ports: Ports) -> list[Answer]:
-            return [_map(mapping, item) for item in batch]
+            return [_map(mapping, item, step_id) for item in batch]
 
         return step
 
 
-def _map(mapping: CompiledMapping, item: Item) -> Answer:
+def _map(mapping: CompiledMapping, item: Item, step_id: str) -> Answer:
+    fixes = item.fixes.get(step_id)
+    sparse = item.event.foreign and not item.source.fetched
     try:
-        mapped = mapping.apply(item.context, sparse=item.event.foreign and not item.source.fetched)
+        if fixes:
+            mapped = mapping.apply_mended(item.context, fixes, sparse=sparse)
+        else:
+            mapped = mapping.apply(item.context, sparse=sparse)
     except MappingFailed as failed:
         return unmapped(failed, seen=mapping.seen(item.context))
     notes = [note._asdict() for note in mapped.notes]

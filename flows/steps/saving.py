@@ -257,7 +257,13 @@ def settle(item: Item, failure: IntegrationError, *, shared: str) -> Integration
         item.may_land_late(shared)
     if isinstance(failure, Uncertain):
         # The record is found by its id, so doing it again does no harm.
-        return Transient(str(failure), code=failure.code, request_id=failure.request_id)
+        return Transient(
+            str(failure),
+            code=failure.code,
+            request_id=failure.request_id,
+            system=failure.system,
+            http_status=failure.http_status,
+        )
     return failure
 
 

@@ -21,12 +21,16 @@ class IntegrationError(Exception):
         field: str = "",
         request_id: str = "",
         resets_at: datetime | None = None,
+        system: str = "",
+        http_status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code  # the other system's own code, such as UNABLE_TO_LOCK_ROW or card_declined
         self.field = field  # the field that was at fault, where one was named
         self.request_id = request_id
         self.resets_at = resets_at  # when it may work again, where the other system said so
+        self.system = system  # which system it was: the gateway fills it in
+        self.http_status = http_status  # of the answer, where there was one; a record of a batch has 400
 
 
 class Transient(IntegrationError):

@@ -21,3 +21,16 @@ def storable(text: str, longest: int | None = None) -> str:
     JSON as an escape, so whoever answers us can send them.
     """
     return _UNSTORABLE.sub("\ufffd", text[:longest])
+
+
+def within(text: str, longest: int) -> str:
+    """
+    Return at most `longest` characters of `text`, with what is too much left out of its middle.
+
+    What was sent stands in the middle of a message; which field it was, and what would be allowed, such as
+    "(max length=255)", stand at its ends.
+    """
+    if len(text) <= longest:
+        return text
+    behind = longest // 3
+    return f"{text[: longest - behind - 3]} … {text[-behind:]}"

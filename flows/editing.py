@@ -1,0 +1,231 @@
+"""
+This module lets a person edit a copy of the object that an event of Stripe carries.
+
+The event stays as it came: what is kept is which places were changed, sealed as events are. Secrets are
+masked in the text that is edited, and a mask that is left alone stands for what is behind it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.models import Connection
+from connectors.stripe.roots import root_of
+from flows import payloads
+from flows.engine.edits import ABSENT, Change, Edit, changes_between, path_of
+from flows.error_catalogue.policy import of_money
+from flows.models import DeadLetter
+from integrator.kernel.redact import redact
+from integrator.kernel.refusals import Unacceptable
+
+LARGEST = 200_000  # characters of the text
+DEEPEST = 32
+MOST_CHANGES = 200
+LONGEST_REASON = 400
+FIXED = ("id", "object", "livemode", "created")  # they say which object it is, and when it was so
+
+
+class NotEditable(Exception):
+    """There is no object to edit. The message says why, and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Editable:
+    """The object of an event: as it came, and as the text that a person edits."""
+
+    found: Mapping[str, Any]
+    shown: Any  # with secrets masked
+    text: str
+
+
+def editable(letter: DeadLetter) -> Editable:
+    """
+    Return what can be edited for `letter`.
+
+    :raises NotEditable: if nothing can
+    """
+    event = letter.event
+    if letter.run is None:
+        raise NotEditable("No flow has taken this event up, so an edited copy would be of no use.")
+    if event.connection.system != Connection.System.STRIPE:
+        raise NotEditable(
+            "An event of Salesforce only names its record, which is read anew: correct it there, then retry."
+        )
+    try:
+        payload = payloads.open_body(event.body, connection_id=event.connection_id)
+        found = payloads.object_of(payload)
+    except payloads.Unreadable as failure:
+        raise NotEditable(str(failure)) from None
+    if payloads.is_thin(payload) or "object" not in found:
+        raise NotEditable(
+            "The event only names its object, which is read anew: correct it in Stripe, then retry."
+        )
+    shown = redact(found)
+    text = json.dumps(shown, indent=2, ensure_ascii=False)
+    if len(text) > LARGEST:
+        raise NotEditable(
+            f"The object is larger than {LARGEST:,} characters, which is too much to edit here."
+        )
+    return Editable(found, shown, text)
+
+
+def edit_of(
+    letter: DeadLetter, text: str, *, reason: str = "", may_edit_money: bool = False, actor: str = ""
+) -> Edit:
+    """
+    Return what `text` changes in the object of the event of `letter`.
+
+    :raises NotEditable: if there is no object to edit
+    :raises Unacceptable: if the text cannot be read, changes what must stay, or nothing; or if it changes an
+        amount or a currency, and that is not allowed or has no `reason`
+    """
+    known = editable(letter)
+    edited = _restored(_read(text), known.shown, known.found)
+    changes = tuple(changes_between(known.found, edited))
+    _check(known.found, edited, changes)
+    if money := money_in(changes):
+        _check_money(money, reason, may_edit_money)
+    if len(reason) > LONGEST_REASON:
+        raise Unacceptable(f"The reason has at most {LONGEST_REASON} characters.", field="reason")
+    return Edit(str(known.found["object"]), str(known.found.get("id")), changes, actor)
+
+
+def money_in(changes: Sequence[Change]) -> list[str]:
+    """Return the paths among `changes` that hold an amount or a currency, by their names."""
+    found: list[str] = []
+    for change in changes:
+        names = [name for name in change.path if isinstance(name, str)][-1:]
+        inner = [*_names_in(change.before), *_names_in(change.after)]
+        if any(of_money(name) for name in (*names, *inner)):
+            found.append(change.told)
+    return found
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield name
+            yield from _names_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _names_in(inner)
+
+
+def _read(text: str) -> Any:
+    if len(text) > LARGEST:
+        raise Unacceptable(f"The text has more than {LARGEST:,} characters.", field="text")
+    try:
+        found = json.loads(text, object_pairs_hook=_named_once, parse_constant=_no_number)
+    except json.JSONDecodeError as failure:
+        message = f"Line {failure.lineno}, column {failure.colno}: {failure.msg}."
+        raise Unacceptable(message, field="text") from None
+    except RecursionError:
+        raise Unacceptable(f"It is nested deeper than {DEEPEST} levels.", field="text") from None
+    if not isinstance(found, dict):
+        raise Unacceptable("The text has to be an object: it begins with { and ends with }.", field="text")
+    if _depth(found) > DEEPEST:
+        raise Unacceptable(f"It is nested deeper than {DEEPEST} levels.", field="text")
+    return found
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Unacceptable(f"The name {twice[:80]} stands twice in one object.", field="text")
+    return dict(pairs)
+
+
+def _no_number(word: str) -> Any:
+    raise Unacceptable(f"{word} is no number of JSON.", field="text")
+
+
+def _depth(value: Any) -> int:
+    level, depth = [value], 0
+    while level and depth <= DEEPEST:
+        depth += 1
+        inner = [
+            list(one.values()) if isinstance(one, dict) else one
+            for one in level
+            if isinstance(one, dict | list)
+        ]
+        level = [one for several in inner for one in several if isinstance(one, dict | list)]
+    return depth
+
+
+def _restored(edited: Any, shown: Any, found: Any) -> Any:
+    """Return `edited` with what stands behind every mask that was left alone."""
+    if edited == shown:
+        return found
+    if isinstance(edited, dict) and isinstance(shown, dict) and isinstance(found, Mapping):
+        return {
+            name: _restored(value, shown.get(name), found.get(name))
+            if name in shown and name in found
+            else value
+            for name, value in edited.items()
+        }
+    lists = isinstance(edited, list) and isinstance(shown, list) and isinstance(found, list)
+    if lists and len(edited) == len(shown) == len(found):
+        return [_restored(*three) for three in zip(edited, shown, found, strict=True)]
+    return edited
+
+
+def _check(found: Mapping[str, Any], edited: Mapping[str, Any], changes: Sequence[Change]) -> None:
+    if not changes:
+        raise Unacceptable("Nothing was changed.", field="text")
+    if len(changes) > MOST_CHANGES:
+        raise Unacceptable(f"More than {MOST_CHANGES} places were changed.", field="text")
+    fixed = next(
+        (path_of(change.path) for change in changes if change.path[0] in FIXED and len(change.path) == 1), ""
+    )
+    if fixed:
+        message = f"{fixed} says which object this is, so it stays as it came."
+        raise Unacceptable(message, field="text")
+    try:
+        moved = root_of(found) != root_of(edited)
+    except ValueError:
+        moved = False
+    if moved:
+        message = "This change would make it part of another payment or customer, so it is not taken."
+        raise Unacceptable(message, field="text")
+
+
+def _check_money(paths: Sequence[str], reason: str, may_edit_money: bool) -> None:
+    named = ", ".join(paths[:3])
+    if not may_edit_money:
+        message = f"Amounts and currencies ({named}) are changed by an administrator alone."
+        raise Unacceptable(message, field="text")
+    if not reason.strip():
+        message = f"Say why amounts or currencies ({named}) are changed: it is kept in the audit trail."
+        raise Unacceptable(message, field="reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One changed place as a page shows it."""
+
+    path: str
+    before: str
+    after: str
+    money: bool
+
+
+def differences(changes: Sequence[Change]) -> list[Difference]:
+    """Return `changes` for people: JSON in short, secrets masked."""
+    money = set(money_in(changes))
+    return [
+        Difference(
+            change.told, _shown(change.before, change), _shown(change.after, change), change.told in money
+        )
+        for change in changes
+    ]
+
+
+def _shown(value: Any, change: Change) -> str:
+    if value is ABSENT:
+        return ""
+    name = next((one for one in reversed(change.path) if isinstance(one, str)), "")
+    return json.dumps(redact({name: value})[name], ensure_ascii=False)[:300]
