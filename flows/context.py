@@ -39,7 +39,9 @@ from flows.engine.ports import (
 )
 from flows.engine.records import Record
 from flows.lanes import CALL_DEADLINE, WorkerLease
+from flows.matching import Customer, Likeness
 from flows.models import AppliedVersion, ExchangeRate, Link
+from flows.recognising import asking
 from flows.statements import Given, Select
 from flows.steps.fetched import source_of
 from flows.targets import take, taken_by_others
@@ -302,6 +304,11 @@ class World:
         """Let `members` come to where only the last of a burst goes on, and return how each stands."""
         place = pacing.Place(self._flow_id, self._pair_id, step)
         return pacing.bursts(place, members, calm, now=self.now())
+
+    @_abandoning
+    def alike(self, slot: str, object_: str, customers: Sequence[Customer]) -> list[Likeness]:
+        """Return whether customers are known records; those that are new are expected from now on."""
+        return asking.alike(self._slots[slot], object_, customers, now=self.now(), expecting=True)
 
     def now(self) -> datetime:
         """Return the time, by the database's clock."""

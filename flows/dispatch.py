@@ -19,6 +19,7 @@ from flows import awaiting, bulk, deadletters, leading, moves, payloads, subject
 from flows.bus_events import BusEvent
 from flows.engine.outcome import Failure
 from flows.models import Change, Event, Fate, Lane, Run
+from flows.recognising import heard
 from flows.routes import ROUTES, Door, Route
 from flows.statements import Given, Select
 from integrator.accounts.models import public_id
@@ -270,6 +271,8 @@ def _write(verdicts: Sequence[Verdict], now: datetime) -> None:
     opened = _open_runs([verdict for verdict in verdicts if verdict.routes or verdict.woken], now)
     deleted = [one for one in verdicts if one.payload is not None and one.event.type.endswith(DELETED)]
     moves.note([(one.event.connection_id, one.payload or {}) for one in deleted], now=now)
+    told = [(one.event.connection_id, one.event.type, one.payload) for one in verdicts if one.payload]
+    heard.note(told, now=now)
     awaiting.wake(met, now=now)
     dead = [verdict for verdict in verdicts if verdict.fate is Fate.DEAD]
     deadletters.file([deadletters.Obituary(verdict.event.id, _failure(verdict)) for verdict in dead], now=now)

@@ -137,7 +137,8 @@ def choices_of(
 
 def _is_record(review: Review, option: Mapping[str, Any]) -> bool:
     """Tell whether the label of `option` is made of a record's fields: then its description is the id."""
-    return review.kind == Review.Kind.SEVERAL and option.get("description") == option["value"]
+    of_records = review.kind in (Review.Kind.SEVERAL, Review.Kind.DUPLICATE)
+    return of_records and option.get("description") == option["value"]
 
 
 def _evidence(review: Review) -> tuple[dict[str, Any], str]:

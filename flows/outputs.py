@@ -17,6 +17,7 @@ from flows.engine import contract
 from flows.engine.definition import ERROR, FlowDocument, StepDefinition
 from flows.handed import texts
 from flows.mapping.fields import SObjField, SrcField
+from flows.matching.objects import FIELDS
 from flows.steps import soql
 
 END = "@end"  # in place of a step: what is known when the last one is done
@@ -228,10 +229,17 @@ def _map(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
 def _find(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
     yield SrcField(".id", "id", desc="The id of the record that was found.", nullable=True)
     yield SrcField(".by", "string", desc="The way by which it was found.", nullable=True)
-    settings = step.settings
-    names = ["Id", *texts(settings.get("fields")), *texts(settings.get("shows", ["Name"]))]
+    names = ["Id", *texts(step.settings.get("fields")), *texts(step.settings.get("shows", ["Name"]))]
     yield SrcField(".record", "object", desc="The record that was found.", nullable=True)
-    yield from _record(names, str(settings.get("object") or ""), describe)
+    yield from _record(names, str(step.settings.get("object") or ""), describe)
+
+
+def _recognised(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
+    yield SrcField(".id", "id", desc="The id of the record that the customer is.", nullable=True)
+    yield SrcField(".by", "string", desc="By what it is known.", nullable=True)
+    target = str(step.settings.get("object") or "")
+    names = ["Id", *FIELDS.get(target, {}).values(), *texts(step.settings.get("fields"))]
+    yield from _record(names, target, describe)
 
 
 def _query(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
@@ -332,6 +340,7 @@ GIVES: Mapping[str, Callable[[StepDefinition, Describe], Iterable[SrcField]]] = 
     "map": _map,
     "salesforce.find": _find,
     "salesforce.query": _query,
+    "salesforce.recognise": _recognised,
     "salesforce.list": _listed,
     "stripe.list": _listed_in_stripe,
     "stripe.retrieve": _retrieve,

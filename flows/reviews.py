@@ -19,6 +19,7 @@ from flows.engine.outcome import AskHuman
 from flows.engine.trace import shown
 from flows.models import Change, Event, Fate, Lane, Link, Review, Run
 from flows.models.runs import AlreadyHandled
+from flows.recognising import deciding
 from integrator import vault
 from integrator.accounts import audit
 from integrator.accounts.models import public_id
@@ -159,6 +160,8 @@ def answer(
         took: dict[str, str] = {}
         if locked.kind == Review.Kind.CONFLICT:
             took = _decide(locked, link, fields, "" if each else value, actor=actor, now=now)
+        if locked.kind == Review.Kind.DUPLICATE:
+            _learn(locked, value, actor=actor, now=now)
         _go_on(locked, value, now, by=actor, comment=said)
         _audit("review.answered", locked, actor, now, _told(value, said, took))
         _hasten(locked, now)
@@ -215,6 +218,15 @@ def _go_on(review: Review, value: str, now: datetime, *, by: str = "", comment: 
     review.run.remember(review.step, answer=value, **said)
     review.run.begin_again(now=now, insist=False)
     _settle(review, Fate.QUEUED, now)
+
+
+def _learn(review: Review, value: str, *, actor: str, now: datetime) -> None:
+    """Remember who is who, so that nobody is asked twice; what cannot be opened teaches nothing."""
+    try:
+        told = evidence_of(review)
+    except vault.Unreadable:
+        return
+    deciding.remember(review.pair.salesforce_id, told, value, actor=actor, now=now)
 
 
 def _link_of(review: Review) -> Link | None:

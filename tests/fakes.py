@@ -29,6 +29,7 @@ from flows.engine.ports import (
     Result,
     Waiting,
 )
+from flows.matching import Answered, Customer, Likeness
 from integrator.kernel.errors import IntegrationError, Missing, Refused
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -61,6 +62,7 @@ class FakePorts:
         self.rates: dict[tuple[str, str], Rate] = {}
         self.effects: dict[str, once.Recorded] = {}  # by once-key
         self.merged: dict[str, Moved] = {}  # records that are gone, by what they were saved or known by
+        self.alikes: dict[str, Likeness] = {}  # by the customer's id
         self.past: dict[str, Past] = {}  # by target
         self.agreed: dict[str, Agreement] = {}  # by the Stripe object's id
         self.told: dict[str, datetime] = {}  # when Stripe last told of an object
@@ -148,8 +150,8 @@ class FakePorts:
         of_object = (target for target in self.records if target.startswith(f"{request['object']}:"))
         records = [{"Id": self._ids[target], **self.records[target]} for target in of_object]
         found = [one for one in records if str(one.get(request["field"])).casefold() in wanted]
-        names = [*request["fields"], request["field"]]
-        return {"records": [{name: one.get(name) for name in names} for one in found]}
+        fields = (*request["fields"], request["field"])
+        return {"records": [{name: one.get(name) for name in fields} for one in found]}
 
     def _retrieve(self, request: Params) -> Result:
         if request["id"] not in self.stripe:
@@ -179,8 +181,7 @@ class FakePorts:
         )
 
     def _find_marked(self, request: Params) -> Result:
-        wanted = {"type": request["type"], "key": MARKER, "value": request["effect"]}
-        found: Any = self._search(wanted)
+        found: Any = self._search({"type": request["type"], "key": MARKER, "value": request["effect"]})
         return found["objects"][0] if found["objects"] else Missing("No such object")
 
     def _reached(self, request: Params) -> Result:
@@ -272,8 +273,7 @@ class FakePorts:
 
     def links(self, target: str, stripe_ids: Sequence[str]) -> dict[str, str]:
         """Return what was put into `linked`."""
-        pairs = ((stripe_id, self.linked.get((target, stripe_id))) for stripe_id in stripe_ids)
-        return {stripe_id: record_id for stripe_id, record_id in pairs if record_id is not None}
+        return {one: self.linked[target, one] for one in stripe_ids if (target, one) in self.linked}
 
     def agreements(self, wanted: Sequence[Between]) -> list[Agreement]:
         """Return what was put into `agreed` or kept, by the Stripe object."""
@@ -285,8 +285,7 @@ class FakePorts:
 
     def record_ids(self, object_: str, external_ids: Sequence[str]) -> dict[str, str]:
         """Return the ids of what is in the org, as if all of it had been saved by the flow."""
-        ids = ((external_id, self._ids.get(f"{object_}:{external_id}")) for external_id in external_ids)
-        return {external_id: record_id for external_id, record_id in ids if record_id is not None}
+        return {one: self._ids[key] for one in external_ids if (key := f"{object_}:{one}") in self._ids}
 
     def moved(self, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
         """Return what was put into `merged`."""
@@ -300,6 +299,10 @@ class FakePorts:
         """Return what was put into `rates`, if it is not of a later day."""
         known = self.rates.get((base, quote))
         return known if known is not None and known.day <= day else None
+
+    def alike(self, slot: str, object_: str, customers: Sequence[Customer]) -> list[Likeness]:
+        """Return what was put into `alikes`, by the customer's id; others are new."""
+        return [self.alikes.get(one.id, Likeness(Answered.NEW)) for one in customers]
 
     def turns(self, step: str, keys: Sequence[str], pace: Pace) -> list[datetime | None]:
         """Give turns, in periods that begin with the first."""

@@ -15,6 +15,7 @@ from flows.agreeing.own import Past
 from flows.engine.correlation import Awaited
 from flows.engine.item import Item, Source, Write
 from flows.engine.pacing import Calm, Member, Pace, Standing
+from flows.matching import Customer, Likeness
 from integrator.kernel.errors import IntegrationError
 
 Params = Mapping[str, Any]
@@ -238,6 +239,14 @@ class Ports(Protocol):
 
     def bursts(self, step: str, members: Sequence[Member], calm: Calm) -> list[Standing]:
         """Let `members` come to `step`, which only the last of a burst passes; return how each stands."""
+        ...
+
+    def alike(self, slot: str, object_: str, customers: Sequence[Customer]) -> list[Likeness]:
+        """
+        Return for each customer whether it is a record of the org that is known, in order.
+
+        Those that are new are expected from now on: who is like one of them waits until it has been read.
+        """
         ...
 
     def now(self) -> datetime:

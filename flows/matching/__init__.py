@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.matching.asked import Alike, Answered, Customer, Likeness
 from flows.matching.comparing import Finding, Line, compare, findings, score
 from flows.matching.finding import Candidate, Decision, Kind, Policy, find
 from flows.matching.frequencies import Frequencies
@@ -13,12 +14,16 @@ from flows.matching.stores import InMemoryStore, Store
 from flows.matching.weights import Weights, usual
 
 __all__ = [
+    "Alike",
+    "Answered",
     "Candidate",
+    "Customer",
     "Decision",
     "Finding",
     "Frequencies",
     "InMemoryStore",
     "Kind",
+    "Likeness",
     "Line",
     "MergeRules",
     "Normalised",

@@ -1,4 +1,4 @@
-"""This module holds what is known of an org's customers, to recognise them, and what people decided of pairs."""
+"""This module holds what is known of the customers in an org, and what people decided of pairs."""
 
 from __future__ import annotations
 

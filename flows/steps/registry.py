@@ -25,6 +25,7 @@ from flows.steps.map import Map
 from flows.steps.parallel import Parallel
 from flows.steps.publish import Publish
 from flows.steps.query import Query
+from flows.steps.recognise import Recognise
 from flows.steps.retrieve import Retrieve
 from flows.steps.scope import Scope
 from flows.steps.start_flow import StartFlow
@@ -58,6 +59,7 @@ OURS: tuple[StepKind, ...] = (
     Find(),
     ListRecords(),
     Query(),
+    Recognise(),
     Upsert(),
     Update(),
     Create(),

@@ -42,7 +42,9 @@ from flows.engine.ports import (
     Waiting,
 )
 from flows.engine.records import Record
+from flows.matching import Customer, Likeness
 from flows.models import ExchangeRate, Link
+from flows.recognising import asking
 from flows.steps.fetched import source_of
 from flows.trials.tape import Tape
 from integrator.kernel.errors import IntegrationError, RateLimited
@@ -345,6 +347,18 @@ class TrialPorts:
     def bursts(self, step: str, members: Sequence[Member], calm: Calm) -> list[Standing]:
         """Let everybody go on: in a trial nobody else comes."""
         return [Standing(is_last=True, goes=True, due=self.now()) for _ in members]
+
+    def alike(self, slot: str, object_: str, customers: Sequence[Customer]) -> list[Likeness]:
+        """Return whether customers are known records; without an org nothing is known of anybody."""
+        asked = ("alike", object_, [[one.id, dict(one.fields)] for one in customers])
+        told = self._given.known(*asked)
+        if told is None and slot in self._live:
+            found = asking.alike(self._live[slot], object_, customers, now=self.now(), expecting=False)
+            told = msgspec.to_builtins(found)
+        if told is None:
+            told = [{"answered": "new"} for _ in customers]
+        self.tape.keep(told, *asked)
+        return msgspec.convert(told, list[Likeness])
 
     def now(self) -> datetime:
         """

@@ -24,6 +24,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     "salesforce.find": ("search", "salesforce"),
     "salesforce.list": ("list", "salesforce"),
     "salesforce.query": ("search", "salesforce"),
+    "salesforce.recognise": ("users", "salesforce"),
     "salesforce.upsert": ("cloud", "salesforce"),
     "salesforce.update": ("cloud", "salesforce"),
     "salesforce.create": ("list-checks", "salesforce"),

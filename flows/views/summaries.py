@@ -199,6 +199,7 @@ _SUMMARIES: dict[str, Callable[[Settings], str]] = {
     "salesforce.update": _updated,
     "salesforce.create": _created,
     "salesforce.find": _found,
+    "salesforce.recognise": lambda settings: f"Is the customer one of the {settings.get('object', '')}s?",
     "salesforce.query": lambda settings: str(settings.get("soql", "")),
     "salesforce.start_flow": _started,
     "salesforce.publish": lambda settings: str(settings.get("event", "")),

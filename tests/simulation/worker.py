@@ -28,6 +28,7 @@ from flows.engine.ports import (
     Result,
     Waiting,
 )
+from flows.matching import Customer, Likeness
 from flows.steps import fetched
 from integrator.kernel.errors import IntegrationError, Missing, Transient
 from tests.simulation.database import Database, Process, Run
@@ -168,6 +169,10 @@ class ModelPorts:
     def rate(self, base: str, quote: str, day: date) -> Rate | None:
         """Return no rate: the flows of the model ask for none."""
         return None
+
+    def alike(self, slot: str, object_: str, customers: Sequence[Customer]) -> list[Likeness]:
+        """Refuse: the flows of the model recognise nobody."""
+        raise NotImplementedError
 
     def turns(self, step: str, keys: Sequence[str], pace: Pace) -> list[datetime | None]:
         """Give everybody a turn: the flows of the model let everybody pass."""

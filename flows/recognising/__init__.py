@@ -1,0 +1,1 @@
+"""This package knows the customers of an org, and tells whether a customer of Stripe is one of them."""

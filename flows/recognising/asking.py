@@ -1,0 +1,123 @@
+"""This module answers whether customers are known, for one batch of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from flows.matching import (
+    Alike,
+    Answered,
+    Candidate,
+    Customer,
+    Decision,
+    InMemoryStore,
+    Kind,
+    Likeness,
+    Normalised,
+    Policy,
+    find,
+    findings,
+    normalise,
+)
+from flows.matching.finding import LINKED
+from flows.matching.keys import terms, word_term
+from flows.models import Directory
+from flows.recognising import deciding, keeping, opening, rules
+from flows.recognising.keeping import Found
+from flows.recognising.store import DirectoryStore
+from integrator import vault
+
+EXPECTED_FOR = timedelta(minutes=3)  # a record that is being made: by then it has been read
+_UNREAD = Likeness(Answered.UNREAD)
+
+
+def alike(
+    connection_id: int, object_: str, customers: Sequence[Customer], *, now: datetime, expecting: bool
+) -> list[Likeness]:
+    """
+    Return for each customer whether it is a record of `object_` that is known, in their order.
+
+    Those that are new are expected from now on if `expecting`: a customer that is like them waits until
+    their records have been read. Without it nothing is written.
+    """
+    if not customers:
+        return []
+    rows = Directory.objects.filter(connection=connection_id, object=object_)
+    directory = rows.select_related("connection").first()
+    if directory is None and expecting:
+        opening.begin(connection_id, object_, now=now)
+    if directory is None or directory.complete_at is None:
+        return [_UNREAD for _ in customers]
+    try:
+        return _Asking(directory, customers, now).answers(expecting=expecting)
+    except vault.Unreadable:
+        return [_UNREAD for _ in customers]
+
+
+class _Asking:
+    """One batch of customers, and one directory."""
+
+    def __init__(self, directory: Directory, customers: Sequence[Customer], now: datetime) -> None:
+        self._directory = directory
+        self._customers = customers
+        self._now = now
+        self._policy = rules.of(directory.connection.environment_id)
+        self._past = deciding.known(
+            directory.connection_id, directory.object, [customer.id for customer in customers]
+        )
+        self._together = InMemoryStore()  # the new ones of this batch
+        self._new: list[Found] = []
+
+    def answers(self, *, expecting: bool) -> list[Likeness]:
+        found = [self._answer(customer) for customer in self._customers]
+        if expecting and self._new:
+            keeping.expect(self._directory, self._new, now=self._now)
+        return found
+
+    def _answer(self, customer: Customer) -> Likeness:
+        past = self._past.get(customer.id, {})
+        same = next((record for record, is_same in past.items() if is_same), "")
+        if same:
+            return Likeness(Answered.SAME, (Alike(same, LINKED),), by="a person")
+        norm = normalise(customer.fields)
+        apart = {record for record, is_same in past.items() if not is_same}
+        store = DirectoryStore(self._directory, without={customer.id, *apart})
+        decision = find(norm, store, policy=self._policy)
+        told = _told(norm, store, decision, self._policy)
+        if told.answered is Answered.NEW:
+            return self._as_new(customer, norm)
+        return told
+
+    def _as_new(self, customer: Customer, norm: Normalised) -> Likeness:
+        """Return that a customer is new, unless another one of this batch is like it."""
+        others = find(norm, self._together, policy=self._policy)
+        if others.kind != Kind.NEW and others.candidates[0].id != customer.id:
+            return Likeness(Answered.EXPECTED, (Alike(others.candidates[0].id, others.candidates[0].score),))
+        self._together.add(customer.id, norm)
+        self._new.append(Found(customer.id, norm, self._now))
+        return Likeness(Answered.NEW)
+
+
+def _told(norm: Normalised, store: DirectoryStore, decision: Decision, policy: Policy) -> Likeness:
+    asked: Mapping[str, object] = {"auto": policy.auto, "margin": policy.margin, "review": policy.review}
+    real = [one for one in decision.candidates if one.id not in store.expected]
+    expected = [one for one in decision.candidates if one.id in store.expected]
+    if expected and (not real or expected[0].score > real[0].score):
+        first = expected[0]
+        return Likeness(Answered.EXPECTED, (Alike(store.named[first.id], first.score),))
+    if not real:
+        return Likeness(Answered.NEW)
+    candidates = tuple(_candidate(one, norm, store) for one in real)
+    if decision.kind == Kind.AUTO:
+        by = "an external key" if real[0].score == LINKED else "likeness"
+        return Likeness(Answered.SAME, candidates[:1], by=by, asked=asked)
+    return Likeness(Answered.PERHAPS, candidates, asked=asked)
+
+
+def _candidate(one: Candidate, norm: Normalised, store: DirectoryStore) -> Alike:
+    other = store.records([one.id])[one.id]
+    words = {word_term(word) for name in other.names for word in name.words}
+    how = tuple(findings(norm, other, store.frequencies(terms(norm) | words)))
+    # An external key decides alone: nothing was compared.
+    return Alike(store.named[one.id], one.score, one.waterfall, () if one.score == LINKED else how)

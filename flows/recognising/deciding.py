@@ -1,0 +1,62 @@
+"""This module remembers what people decided of a customer and the records that were shown to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from flows import bulk
+from flows.matching.answers import APART, NEW
+from flows.models import MatchDecision
+
+_COLUMNS = (
+    "connection_id", "object", "stripe_id", "record_id", "same", "findings", "decided_at", "decided_by",
+)  # fmt: skip
+_SAME_PAIR = """
+(connection_id, object, stripe_id, record_id) DO UPDATE SET same = excluded.same,
+    findings = excluded.findings, decided_at = excluded.decided_at, decided_by = excluded.decided_by
+"""
+
+
+def remember(connection_id: int, told: Mapping[str, Any], answer: str, *, actor: str, now: datetime) -> None:
+    """
+    Remember the answer to a question, in the caller's transaction; `told` is the question's evidence.
+
+    A record that was chosen is the same, the others that were shown beside it are not. That a new record is
+    made all the same says nothing about those that were shown.
+    """
+    object_, customer = str(told.get("object") or ""), str(told.get("customer") or "")
+    shown = told.get("candidates")
+    if answer == NEW or not (object_ and customer and isinstance(shown, list)):
+        return
+    candidates = [one for one in shown if isinstance(one, Mapping) and one.get("id")]
+    if answer != APART and answer not in {one["id"] for one in candidates}:
+        return
+    rows = [
+        (
+            connection_id, object_, customer, str(one["id"])[:18], one["id"] == answer, _plain(one), now,
+            actor[:254],
+        )
+        for one in candidates
+    ]  # fmt: skip
+    bulk.insert(MatchDecision, _COLUMNS, rows, conflict=_SAME_PAIR, order_by=("record_id",))
+
+
+def _plain(candidate: Mapping[str, Any]) -> list[list[Any]]:
+    found = candidate.get("findings")
+    rows = found if isinstance(found, list) else []
+    return [
+        [str(row[0]), str(row[1]), float(row[2])] for row in rows if isinstance(row, list) and len(row) == 3
+    ]
+
+
+def known(connection_id: int, object_: str, customers: Sequence[str]) -> dict[str, dict[str, bool]]:
+    """Return what people said of customers: by customer and record, whether they are the same."""
+    rows = MatchDecision.objects.filter(
+        bulk.among("stripe_id", list(customers)), connection=connection_id, object=object_
+    )
+    found: dict[str, dict[str, bool]] = {}
+    for customer, record, same in rows.values_list("stripe_id", "record_id", "same"):
+        found.setdefault(customer, {})[record] = same
+    return found

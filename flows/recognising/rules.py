@@ -1,0 +1,182 @@
+"""This module holds where an environment draws its lines, and what decisions of the past say about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from flows.matching import Finding, Policy, Reviewed, Weights, cautious, refit, usual
+from flows.matching.finding import OTHER_PERSON
+from flows.matching.learning import LEAST
+from flows.models import MatchDecision, MatchPolicy
+from integrator.accounts import audit
+from integrator.accounts.models import Environment
+
+ACTOR = "the engine"
+MOST_BITS = 64.0
+DAY = timedelta(days=1)
+NEWEST = 5_000  # decisions that teach
+LINES = ("automatic", "auto", "margin", "review")
+
+
+class NoSuchLine(ValueError):
+    """The lines contradict each other, or lie outside of what scores can be; `field` is at fault."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def of(environment_id: int) -> Policy:
+    """Return the lines of an environment; the usual ones where nobody has drawn others."""
+    row = MatchPolicy.objects.filter(environment=environment_id).first()
+    return Policy() if row is None else policy_of(row)
+
+
+def policy_of(row: MatchPolicy) -> Policy:
+    """Return the lines as `flows.matching` takes them."""
+    return Policy(row.automatic, row.auto, row.review, row.margin, weights=weights_of(row))
+
+
+def weights_of(row: MatchPolicy) -> Weights | None:
+    """Return what decisions have taught; nothing if that is nothing, or cannot be read."""
+    try:
+        return Weights.from_json(row.weights) if row.weights else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def row_of(environment: Environment) -> MatchPolicy:
+    """Return the rules of an environment, which need not be kept yet."""
+    known = MatchPolicy.objects.filter(environment=environment).first()
+    return known or MatchPolicy(environment=environment)
+
+
+def draw(*, environment: Environment, lines: dict[str, Any], actor: str, now: datetime) -> MatchPolicy:
+    """
+    Draw the lines that are given anew: `automatic`, `auto`, `margin`, `review`.
+
+    :raises NoSuchLine: if they contradict each other
+    """
+    with transaction.atomic():
+        row, _ = MatchPolicy.objects.select_for_update().get_or_create(environment=environment)
+        before = {name: getattr(row, name) for name in LINES}
+        after = before | {name: lines[name] for name in LINES if name in lines}
+        _check(after)
+        changed = {name: after[name] for name in LINES if after[name] != before[name]}
+        if changed:
+            row.draw(actor=actor, now=now, **changed)
+            audit.record(
+                workspace=environment.workspace,
+                actor=actor,
+                action="match_rules.changed",
+                target=f"environment:{environment.slug}",
+                now=now,
+                details={name: [before[name], value] for name, value in changed.items()},
+            )
+    return row
+
+
+def _check(lines: dict[str, Any]) -> None:
+    for name in ("auto", "margin", "review"):
+        if not math.isfinite(lines[name]) or abs(lines[name]) > MOST_BITS:
+            raise NoSuchLine(name, f"Bits are between -{MOST_BITS:g} and {MOST_BITS:g}.")
+    if lines["margin"] < 0:
+        raise NoSuchLine("margin", "The distance to the next candidate cannot be less than nothing.")
+    if lines["review"] > lines["auto"]:
+        raise NoSuchLine("review", "A person is asked from fewer bits on than a likeness is sure from.")
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What people decided of pairs, set against the lines as they are now."""
+
+    decided: int
+    same: int
+    sure: int  # pairs that would be taken without asking, were that switched on
+    rightly: int  # of them, those that people called the same
+
+    @property
+    def precision(self) -> float | None:
+        """Return the share of sure pairs that people called the same; nothing without any."""
+        return self.rightly / self.sure if self.sure else None
+
+    @property
+    def teaches(self) -> bool:
+        """Tell whether there are enough decisions to learn from."""
+        return self.decided >= LEAST
+
+
+def past(environment: Environment, row: MatchPolicy) -> Past:
+    """Return what the decisions of an environment say about its lines."""
+    reviewed = decided(environment)
+    weights = weights_of(row) or usual()
+    sure = [one for one in reviewed if _is_sure(one, weights, row.auto)]
+    return Past(len(reviewed), sum(one.same for one in reviewed), len(sure), sum(one.same for one in sure))
+
+
+def _is_sure(one: Reviewed, weights: Weights, auto: float) -> bool:
+    """Tell whether the pair would be taken as the same; how far ahead it was is not known any more."""
+    if any(field == "name" and level in OTHER_PERSON for field, level, _ in one.findings):
+        return False
+    bits = (weights.bits(field, level, common) for field, level, common in one.findings)
+    return weights.before + math.fsum(bits) >= auto
+
+
+def decided(environment: Environment) -> list[Reviewed]:
+    """Return the newest decisions of an environment whose comparison is known."""
+    rows = MatchDecision.objects.filter(connection__environment=environment).exclude(findings=[])
+    newest = rows.order_by("-decided_at", "-id").values_list("findings", "same")[:NEWEST]
+    return [Reviewed(findings_of(told), same) for told, same in newest]
+
+
+def findings_of(told: Sequence[Any]) -> tuple[Finding, ...]:
+    """Return findings as they were kept."""
+    return tuple(Finding(str(field), str(level), float(common)) for field, level, common in told)
+
+
+def learn_due(*, now: datetime) -> int:
+    """Learn once a day in each environment where people have decided since; return in how many."""
+    learned = 0
+    for environment in Environment.objects.filter(connections__match_decisions__isnull=False).distinct():
+        row = MatchPolicy.objects.filter(environment=environment).first()
+        last = row.learned_at if row else None
+        if last is not None and last + DAY > now:
+            continue
+        rows = MatchDecision.objects.filter(connection__environment=environment)
+        if last is None or rows.filter(decided_at__gt=last).exists():
+            learned += learn(environment, now=now)
+    return learned
+
+
+def learn(environment: Environment, *, now: datetime) -> bool:
+    """
+    Weigh as people's decisions teach, and raise the automatic line above all that they called different.
+
+    Tell whether there were decisions enough to learn from. Each time all of them teach the usual weights
+    anew, so that none counts twice; the line is never lowered.
+    """
+    reviewed = decided(environment)
+    if len(reviewed) < LEAST:
+        return False
+    with transaction.atomic():
+        row, _ = MatchPolicy.objects.select_for_update().get_or_create(environment=environment)
+        weights = refit(usual(), reviewed)
+        careful = cautious(Policy(row.automatic, row.auto, row.review, row.margin, weights=weights), reviewed)
+        raised = min(careful.auto, MOST_BITS)
+        if raised != row.auto:
+            audit.record(
+                workspace=environment.workspace,
+                actor=ACTOR,
+                action="match_rules.learned",
+                target=f"environment:{environment.slug}",
+                now=now,
+                details={"auto": [row.auto, raised], "decisions": len(reviewed)},
+            )
+        row.learn(weights.as_json(), auto=raised, count=len(reviewed), now=now)
+    return True
