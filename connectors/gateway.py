@@ -19,13 +19,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from connectors import registry
+from connectors import outbound, registry
 from connectors.base import LOGIN, UNREACHABLE, Account, Params, Result
 from connectors.budgets import Allowance, allowance_of, is_limited, rate_of, share_of
 from connectors.credentials import account_for, check_address, sealed_of
 from connectors.metering import METER, NOBODY
 from connectors.models import NEEDS_KEY, CallHour, Connection
 from connectors.shares import SHARES
+from connectors.tallies import TALLIES
 from connectors.throttle import LIVE_ENDPOINT_SHARE, Budget
 from integrator.kernel import errors
 
@@ -101,7 +102,8 @@ def call_many(
         return [closed] * len(requests)
     if known.shared:
         SHARES.want(connection_id)
-    results = _ask(known, action, requests, ends, cause)
+    with outbound.timed(TALLIES.timer(connection_id)):
+        results = _ask(known, action, requests, ends, cause)
     if cause == NOBODY:
         METER.write_due()
     _record(known, results, probing=closed is not None, now=timezone.now())
@@ -269,6 +271,8 @@ def stand_guard(account: Account, found: str | None, livemode: bool | None) -> N
 def _record(known: _Known, results: Sequence[Result], *, probing: bool, now: datetime) -> None:
     """Let the connection rest or wake, and note how it fares."""
     failures = [result for result in results if isinstance(result, errors.IntegrationError)]
+    ill = [failure.code for failure in failures if not isinstance(failure, errors.Declined)]
+    TALLIES.calls(known.connection.pk, len(results), ill)
     silent = len(failures) == len(results) and all(
         isinstance(failure, errors.Transient | errors.Uncertain) and failure.code in UNREACHABLE
         for failure in failures

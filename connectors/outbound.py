@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar, cast
@@ -37,6 +37,8 @@ MAX_BYTES = 32 * 1024 * 1024  # the largest describe of a big org has a few mega
 Asked = TypeVar("Asked")
 Got = TypeVar("Got")
 _thread = threading.local()
+# Told how many seconds each answer took, of the calls that are made within `timed`.
+_took: ContextVar[Callable[[float], None] | None] = ContextVar("took", default=None)
 
 
 class TooLarge(OSError):
@@ -53,6 +55,16 @@ def within(seconds: float) -> Iterator[None]:
         yield
     finally:
         _thread.ends = outer
+
+
+@contextmanager
+def timed(took: Callable[[float], None]) -> Iterator[None]:
+    """Tell `took` of each call within, also those of the threads of `each`, how many seconds it lasted."""
+    before = _took.set(took)
+    try:
+        yield
+    finally:
+        _took.reset(before)
 
 
 def seconds_left() -> float:
@@ -206,8 +218,13 @@ class Session(requests.Session):
         kwargs["timeout"] = (min(CONNECT_SECONDS, left), left)
         if not is_loopback(str(request.url)):
             kwargs["proxies"] = get_environ_proxies(str(request.url))
-        with within(left):
-            return super().send(request, **kwargs)
+        took, began = _took.get(), time.perf_counter()
+        try:
+            with within(left):
+                return super().send(request, **kwargs)
+        finally:
+            if took is not None:
+                took(time.perf_counter() - began)
 
 
 def session(*, loopback_without_tls: bool = False) -> Session:

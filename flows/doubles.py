@@ -7,11 +7,13 @@ many deliveries are pending; a copy of another type or with other data is not us
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.models import Connection
 from connectors.stripe import webhooks
+from connectors.tallies import TALLIES
 from flows import payloads
 from flows.intake import Arrival
 from flows.models import Event, Notice
@@ -47,11 +49,18 @@ def _repeated(arrivals: Sequence[Arrival]) -> Iterator[tuple[Arrival, bytes]]:
         # What was received at the very moment of the row is what the row was made of.
         if pk and received_at != arrival.received_at:
             again.append((pk, arrival))
+    _count([arrival for _, arrival in again])
     looked_at = again[:MOST]
     bodies = dict(Event.objects.filter(pk__in=[pk for pk, _ in looked_at]).values_list("pk", "body"))
     for pk, arrival in looked_at:
         if bodies.get(pk):
             yield arrival, bytes(bodies[pk])
+
+
+def _count(again: Sequence[Arrival]) -> None:
+    for connection, number in Counter(arrival.connection_id for arrival in again).items():
+        TALLIES.count(connection, "repeated", number)
+    TALLIES.write_due()
 
 
 def _differ(arrival: Arrival, sealed: bytes) -> bool:

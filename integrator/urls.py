@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from integrator import health
 from integrator.accounts.access import home
+from integrator.accounts.workspace_api import WorkspaceItself
 from monitoring import metrics, status
 
 handler403 = "integrator.web.forbidden"
@@ -20,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.ready, name="ready"),
     path("metrics", metrics.exposition, name="metrics"),
     path("accounts/", include("integrator.accounts.entrance_urls")),
+    path("api/v1/workspace/", WorkspaceItself.as_view(), name="workspace_api"),
     path("api/v1/", include("monitoring.api")),
     path("api/v1/", include("flows.api")),
     path("api/v1/", include("connectors.api")),

@@ -1,86 +1,140 @@
 """
-This module looks at the payments of each Stripe connection, five minutes at a time, for what is unusual.
+This module looks at each connection, five minutes at a time, for what is unusual in its payments and calls.
 
-Events are counted by Stripe's own time, so that what arrives late does not look like a rush. How many
-duplicates came, amounts and calls of Salesforce are not counted here.
+What is counted is in `anomaly_sources`, what is set by people in `anomaly_knobs`. Flows are looked at by
+`flow_anomalies`.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Q
-from django.db.models.functions import TruncMinute
+from django.db.models import Q
 
-from connectors.models import Connection, Cursor
-from flows.models import Change, Event
-from flows.queries import first_id
-from integrator.accounts import audit
-from monitoring import detection
-from monitoring.anomaly_models import Anomaly, Series, SeriesBin
+from connectors.models import Connection, Cursor, Tally
+from flows.models import Event
+from monitoring import anomaly_amounts, anomaly_causes, detection
+from monitoring.anomaly_knobs import Settings, goes_on, keys_of
+from monitoring.anomaly_models import Anomaly, FlowBin, KnownEvent, Series, SeriesBin
+from monitoring.anomaly_sources import BIN, floor, of_connection
 from monitoring.facts import Unusual
 from monitoring.places import Places
 
-BIN = timedelta(minutes=5)
 AT_ONCE = 288  # bins of a connection that are looked at in one pass
 HISTORY = timedelta(days=28)  # of events that are there already when a series begins
 COMES_AGAIN = timedelta(hours=1)
 LATE = timedelta(minutes=2)  # webhooks come within it
 BEHIND = timedelta(minutes=20)  # after which we were away, and webhooks may have been missed
 LONGEST_WAIT = timedelta(hours=2)
+FRESH = timedelta(hours=6)  # what is found in older bins is told on the page, and not as an alert
 KEPT_FOR = timedelta(days=14)  # bins; anomalies are kept
-COUNTED = {
-    "charge.succeeded": ("charges",),
-    "charge.failed": ("charges", "failed"),
-    "charge.refunded": ("refunds",),
-    "charge.dispute.created": ("disputes",),
-}
-METRICS = {"charges": "Charges", "failed": "Failed charges", "refunds": "Refunds", "disputes": "Disputes"}
-_KEYS = {"volume_drop": "drop", "outage": "drop", "volume_spike": "spike"}
 
 
 def observe_due(*, now: datetime) -> int:
     """Look at the bins that are over and were not looked at, and return how many those were."""
-    working = Connection.objects.filter(system=Connection.System.STRIPE, state=Connection.State.ACTIVE)
-    due = working.exclude(series__seen_until__gt=_floor(now - LATE) - BIN)
+    working = Connection.objects.filter(state=Connection.State.ACTIVE)
+    due = working.exclude(series__seen_until__gt=floor(now - LATE) - BIN)
     return sum(observe(connection=one, now=now) for one in due.order_by("pk"))
 
 
 def observe(*, connection: Connection, now: datetime) -> int:
     """Look at the next bins of one connection, and return how many those were."""
-    until = _floor(now - LATE)
+    until = floor(now - LATE)
     with transaction.atomic():
-        series = _locked(connection, until)
+        series = locked(connection, until)
+        _follow_the_zone(series)
         begins = series.seen_until
         until = min(_all_here_until(connection, begins, until), begins + AT_ONCE * BIN)
         if until <= begins:
             return 0
-        counts = _counts(connection, begins, until)
-        state, bins, found, at = series.state or None, [], [], begins
-        while at < until:
-            row = {name: counts[at][name] for name in METRICS}
-            state, alerts = detection.observe(state, {"ts": at.isoformat(), **row})
-            found += [Anomaly.of(series, alert, began_at=at) for alert in alerts]
-            bins.append(_bin(series, at, row, state))
-            at += BIN
-        series.state, series.seen_until = state, until
+        looked = _Looked(series, begins, until)
+        for at, row in of_connection(connection, begins, until).items():
+            looked.at(at, row)
+        series.seen_until = until
         series.save(update_fields=["state", "seen_until"])
-        SeriesBin.objects.bulk_create(bins, ignore_conflicts=True)
-        Anomaly.objects.bulk_create(found)
-        _follow(series, until)
-        return len(bins)
+        SeriesBin.objects.bulk_create(looked.bins, ignore_conflicts=True)
+        Anomaly.objects.bulk_create(looked.found)
+        follow(Anomaly.objects.filter(series=series, flow_series__isnull=True), series.state, until)
+        return len(looked.bins)
 
 
-def _locked(connection: Connection, until: datetime) -> Series:
+class _Looked:
+    """A pass over the bins of a connection: what they were and what was found in them."""
+
+    def __init__(self, series: Series, begins: datetime, until: datetime) -> None:
+        self.series, self.until = series, until
+        self.settings = Settings(series, None, begins, until)
+        self.bins: list[SeriesBin] = []
+        self.found: list[Anomaly] = []
+        self.told_from = datetime.fromisoformat(told) if (told := series.state.get("told_from")) else begins
+        connection, extra = series.connection, self.settings.extra.get(detection.AMOUNT, 0.0)
+        stripe = connection.system == Connection.System.STRIPE
+        self.amounts = anomaly_amounts.look(connection, begins, until, extra=extra) if stripe else {}
+
+    def at(self, at: datetime, row: dict[str, Any]) -> None:
+        knobs = self.settings.at(at)
+        state, alerts = detection.observe(
+            self.series.state or detection.fresh(), {**row, "unusual_amount": self.amounts.get(at)}, knobs
+        )
+        self.series.state = {**state, "zone": self.settings.zone.key}
+        if at >= self.told_from:
+            self.found += [self._anomaly(alert, at) for alert in alerts]
+        self.bins.append(_bin(self.series, at, row, detection.measured(self.series.state, row, knobs)))
+
+    def _anomaly(self, alert: detection.Alert, at: datetime) -> Anomaly:
+        causes = anomaly_causes.of_connection(self.series.connection, alert, until=at + BIN)
+        return Anomaly.of(self.series, alert, began_at=at, causes=causes)
+
+
+def locked(connection: Connection, until: datetime) -> Series:
+    """Return the series of a connection, which begins with the events that are there if it is new."""
     if not Series.objects.filter(connection=connection).exists():
-        events = Event.objects.filter(connection=connection).order_by("id")
-        first = events.values_list("received_at", flat=True).first()
-        begins = max(_floor(first), until - HISTORY) if first else until
-        Series.objects.get_or_create(connection=connection, defaults={"seen_until": min(begins, until)})
-    return Series.objects.select_for_update().get(connection=connection)
+        begins = _history(connection, until)
+        Series.objects.get_or_create(connection=connection, defaults={"seen_until": begins})
+    series = (
+        Series.objects.select_related("connection__environment__workspace")
+        .select_for_update(of=("self",))
+        .get(connection=connection)
+    )
+    _move_to_the_calendar(series)
+    return series
+
+
+def _history(connection: Connection, until: datetime) -> datetime:
+    events = Event.objects.filter(connection=connection).order_by("id")
+    first = events.values_list("received_at", flat=True).first()
+    return min(max(floor(first), until - HISTORY), until) if first else until
+
+
+def learn_anew(series: Series) -> None:
+    """Let a series forget what is usual, and learn it from the events that are there; the caller saves it."""
+    told_from = series.seen_until
+    series.state = {**detection.learn_anew(series.state), "told_from": told_from.isoformat()}
+    series.seen_until = _history(series.connection, told_from)
+
+
+def _follow_the_zone(series: Series) -> None:
+    """Learn the hours of the week anew, once the workspace has moved to another time zone."""
+    zone = series.connection.environment.workspace.zone.key
+    if series.state and series.state.get("bins") and series.state.get("zone", "UTC") != zone:
+        learn_anew(series)
+
+
+def _move_to_the_calendar(series: Series) -> None:
+    """Make known events of what a version before this kept in the state of the series."""
+    kept = (series.state.get("incidents") or {}).get("mutes") or []
+    if not kept:
+        return
+    for metric, begins, ends in kept:
+        KnownEvent.objects.create(
+            environment=series.connection.environment, connection=series.connection, metric=metric,
+            name="Announced earlier", begins=datetime.fromisoformat(begins), made_by="system",
+            ends=datetime.fromisoformat(ends), made_at=datetime.fromisoformat(begins),
+        )  # fmt: skip
+    series.state = {**series.state, "incidents": {**series.state["incidents"], "mutes": []}}
+    series.save(update_fields=["state"])
 
 
 def _all_here_until(connection: Connection, begins: datetime, until: datetime) -> datetime:
@@ -95,117 +149,65 @@ def _all_here_until(connection: Connection, begins: datetime, until: datetime) -
     listed = Cursor.objects.filter(connection=connection, stream="events", failure="").first()
     if listed is None or listed.reached_at is None or until - listed.reached_at > LONGEST_WAIT:
         return until
-    return min(until, _floor(listed.reached_at))
+    return min(until, floor(listed.reached_at))
 
 
-def _counts(connection: Connection, begins: datetime, until: datetime) -> defaultdict[datetime, Counter[str]]:
-    rows = (
-        Event.objects.filter(
-            connection=connection,
-            type__in=COUNTED,
-            pk__gte=first_id(Event, "received_at", begins),
-            happened_at__gte=begins,
-            happened_at__lt=until,
-        )
-        .order_by()
-        .annotate(minute=TruncMinute("happened_at"))
-        .values_list("minute", "type")
-        .annotate(events=Count("pk"))
-    )
-    counts: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
-    for minute, type_, events in rows:
-        for name in COUNTED[type_]:
-            counts[_floor(minute)][name] += events
-    return counts
-
-
-def _bin(series: Series, at: datetime, row: dict[str, int], state: dict[str, Any]) -> SeriesBin:
-    expected, lo, hi = detection.expected_charges(state) or (None, None, None)
+def _bin(series: Series, at: datetime, row: dict[str, Any], measured: dict[str, Any]) -> SeriesBin:
+    _, expected, lo, hi = measured.get("charges") or (0, None, None, None)
     return SeriesBin(
-        series=series, starts_at=at, charges=row["charges"], failed=row["failed"],
+        series=series, starts_at=at, charges=row.get("charges", 0), failed=row.get("failed", 0),
         expected=expected, lo=lo, hi=hi,
+        measured={name: _short(values) for name, values in measured.items() if name != "charges"},
     )  # fmt: skip
 
 
-def _follow(series: Series, until: datetime) -> None:
+def _short(values: list[float | None]) -> list[float | None]:
+    return [None if value is None else float(f"{value:.5g}") for value in values]
+
+
+def follow(anomalies: Any, state: dict[str, Any], until: datetime) -> None:
     """End what does not show any more; what comes again before it would be told anew goes on."""
-    recent = series.anomalies.filter(dismissed_at__isnull=True)
+    recent = anomalies.filter(dismissed_at__isnull=True, began_at__lt=until)
     for one in recent.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=until - COMES_AGAIN)):
-        goes_on = detection.goes_on(series.state, _KEYS.get(one.kind, one.metric))
-        if goes_on == (one.ended_at is not None):
-            one.ended_at = None if goes_on else until
+        still = detection.goes_on(state, detection.key_of(one.kind, one.metric))
+        if still == (one.ended_at is not None):
+            one.ended_at = None if still else until
             one.save(update_fields=["ended_at"])
-
-
-def _floor(at: datetime) -> datetime:
-    return at.replace(minute=at.minute - at.minute % 5, second=0, microsecond=0)
 
 
 def forget(*, now: datetime) -> int:
     """Remove the bins that no page shows any more, and return how many there were."""
-    removed, _ = SeriesBin.objects.filter(starts_at__lt=now - KEPT_FOR).delete()
-    return removed
+    old = {"starts_at__lt": now - KEPT_FOR}
+    flows, _ = FlowBin.objects.filter(**old).delete()
+    removed, _ = SeriesBin.objects.filter(**old).delete()
+    Tally.objects.filter(starts_at__lt=now - HISTORY - timedelta(days=7)).delete()
+    anomaly_amounts.forget(now=now)
+    return removed + flows
 
 
-def unusual(places: Places) -> list[Unusual]:
-    """Return what is unusual now, as the facts of alerts."""
-    open_ones = Anomaly.objects.open().select_related("series__connection")
-    return [
-        Unusual(
-            place=places.at(one.series.connection.environment_id),
-            anomaly=one.public_id,
-            name=one.series.connection.name,
-            kind=one.kind,
-            reason=one.reason,
-            grave=one.kind == "outage",
-        )
-        for one in open_ones
-    ]
+def unusual(places: Places, *, now: datetime) -> list[Unusual]:
+    """Return what is unusual now, as the facts of alerts; what is muted or long past is not told."""
+    open_ones = (
+        Anomaly.objects.open()
+        .filter(began_at__gt=now - timedelta(days=7), series__seen_until__gt=now - FRESH)
+        .select_related("series__connection__environment__workspace", "flow_series__flow")
+    )
+    return [_fact(one, places) for one in open_ones if not is_muted(one, now)]
 
 
-# What people decide
+def is_muted(anomaly: Anomaly, now: datetime) -> bool:
+    """Tell whether a known event hides an anomaly that goes on."""
+    key = detection.key_of(anomaly.kind, anomaly.metric)
+    settings = Settings(anomaly.series, anomaly.flow_series, now, now + BIN)
+    return any(goes_on(event, now) and keys_of(event) & {"", key} for event in settings.events)
 
 
-def dismiss(*, anomaly: Anomaly, actor: str, now: datetime) -> Anomaly:
-    """
-    Say that it is no anomaly: its metric has to be more unusual from now on to be told.
-
-    :raises AlreadyOver: if that was said before
-    """
-    with transaction.atomic():
-        series = Series.objects.select_for_update().get(pk=anomaly.series_id)
-        found = Anomaly.objects.select_for_update().get(pk=anomaly.pk)
-        found.dismiss(actor=actor, now=now)
-        series.state = detection.not_an_anomaly(series.state, found.metric)
-        series.save(update_fields=["state"])
-        _record(series, "anomaly.dismissed", actor, now, {"anomaly": found.public_id, "kind": found.kind})
-    return found
-
-
-def announce(
-    *, connection: Connection, metric: str, begins: datetime, ends: datetime, actor: str, now: datetime
-) -> Series:
-    """
-    Say that an event is to come, such as a promotion: until it is over, `metric` ("" for all) is not told.
-
-    :raises ValueError: if it does not end after it begins, or has ended already
-    """
-    if ends <= now:
-        raise ValueError("This has ended already.")
-    with transaction.atomic():
-        series = _locked(connection, _floor(now))
-        state = series.state or detection.fresh()
-        series.state = detection.mute(state, begins=begins, ends=ends, metric=metric)
-        series.save(update_fields=["state"])
-        details = {"from": begins.isoformat(), "until": ends.isoformat(), "metric": metric or "all"}
-        _record(series, "anomaly.announced", actor, now, details)
-    return series
-
-
-def _record(series: Series, action: str, actor: str, now: datetime, details: dict[str, str]) -> None:
-    here = series.connection.environment
-    audit.record(
-        workspace=here.workspace, actor=actor, action=action, target=series.connection.name,
-        details=details, now=now,
-    )  # fmt: skip
-    Change.objects.record(environment_id=here.pk, kind="alert", summary={}, now=now)
+def _fact(one: Anomaly, places: Places) -> Unusual:
+    return Unusual(
+        place=places.at(one.series.connection.environment_id),
+        anomaly=one.public_id,
+        name=one.flow_series.flow.name if one.flow_series else one.series.connection.name,
+        kind=one.kind,
+        reason=f"{one.reason} {one.likely}".strip(),
+        grave=one.kind in ("outage", "flow_silence"),
+    )

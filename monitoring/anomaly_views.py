@@ -1,118 +1,169 @@
-"""This module answers the page of unusual payments, and what people say about them."""
+"""This module answers the page of anomalies: what was unusual, what is usual, what people say about it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
+from typing import Any
 
-from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from connectors.models import Connection
 from flows.views.answers import done
 from integrator.accounts.access import environment_of, require, scope_of
-from integrator.accounts.models import Environment
+from integrator.kernel.refusals import Unacceptable
 from integrator.web import Page, refuse
-from monitoring import anomalies, bands, detection
-from monitoring.anomaly_models import AlreadyOver, Anomaly, Series, SeriesBin
+from monitoring import alerts, anomaly_decisions, bands, watching
+from monitoring.anomaly_decisions import METRICS
+from monitoring.anomaly_models import AlreadyOver, Anomaly, KnownEvent
+from monitoring.models import Alert
 
-
-class Announce(forms.Form):
-    """What is to come, from when until when; times are UTC."""
-
-    metric = forms.ChoiceField(required=False, choices=[("", "all"), *anomalies.METRICS.items()])
-    begins = forms.DateTimeField(label="From")
-    ends = forms.DateTimeField(label="until")
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A connection whose payments are watched."""
-
-    connection: Connection
-    learning: bool
-    band: bands.Band | None
-    announced: list[tuple[str, datetime, datetime]]
+HOURS = {1: "for an hour", 8: "for 8 hours", 24: "for a day", 168: "for a week"}
 
 
 @require("alerts.view")
 @require_GET
 def anomaly_list(request: HttpRequest, workspace: str, environment: str) -> HttpResponse:
-    """Show what is and was unusual, and what is usual for each connection."""
+    """Show what is and was unusual, and of one series what is usual."""
     here, now = environment_of(request), timezone.now()
-    page = Page.of(Anomaly.objects.of(here).select_related("series__connection"), request)
-    context = {
-        "page": page,
-        "watched": _watched(here, now),
-        "metrics": [("", "everything"), *anomalies.METRICS.items()],
+    watched = watching.every([here])
+    shown = next(
+        (one for one in watched if one.id == request.GET.get("series")), watched[0] if watched else None
+    )
+    rows = Anomaly.objects.of(here).select_related("series__connection", "flow_series__flow")
+    context: dict[str, Any] = {
+        "page": Page.of(rows, request),
+        "watched": watched,
+        "shown": shown,
+        "hours": HOURS.items(),
+        "sensitivities": watching.sensitivities(),
+        "metrics": METRICS.items(),
+        "repeats": KnownEvent.Repeats.choices,
+        "zone": scope_of(request).workspace.zone,
         "now": now,
         "workspace": scope_of(request).workspace,
         "environment": here,
     }
+    if shown is not None:
+        metric = request.GET.get("metric", "")
+        metric = metric if metric in shown.metrics else shown.metrics[0]
+        context |= {
+            "metric": metric,
+            "choices": [(name, bands.SHOWN[name][0]) for name in shown.metrics],
+            "band": shown.band(metric, now=now),
+        }
     return render(request, "monitoring/anomalies.html", context)
+
+
+def _anomaly(request: HttpRequest, public_id: str) -> Anomaly:
+    rows = Anomaly.objects.of(environment_of(request))
+    related = ("series__connection__environment__workspace", "flow_series__flow")
+    return get_object_or_404(rows.select_related(*related), public_id=public_id)
 
 
 @require("alerts.manage")
 @require_POST
 def dismiss(request: HttpRequest, workspace: str, environment: str, anomaly: str) -> HttpResponse:
     """Say that something is no anomaly."""
-    found = get_object_or_404(Anomaly.objects.of(environment_of(request)), public_id=anomaly)
+    found = _anomaly(request, anomaly)
     try:
-        anomalies.dismiss(anomaly=found, actor=scope_of(request).actor, now=timezone.now())
+        anomaly_decisions.dismiss(anomaly=found, actor=scope_of(request).actor, now=timezone.now())
     except AlreadyOver as refusal:
         return refuse(request, str(refusal))
-    return done(request, "Next time it has to be more unusual.", back=_back(request))
+    return done(request, "Next time it has to be more unusual.", back=back(request))
 
 
 @require("alerts.manage")
 @require_POST
-def announce(request: HttpRequest, workspace: str, environment: str) -> HttpResponse:
-    """Say that something unusual is to come, such as a promotion."""
-    here, form = environment_of(request), Announce(request.POST)
-    if not form.is_valid():
-        return refuse(request, "Say from when until when, in UTC.")
-    connection = get_object_or_404(
-        Connection,
-        environment=here,
-        system=Connection.System.STRIPE,
-        public_id=request.POST.get("connection", ""),
-    )
+def acknowledge(request: HttpRequest, workspace: str, environment: str, anomaly: str) -> HttpResponse:
+    """Say that somebody takes care of an anomaly, and of its alert."""
+    found, now = _anomaly(request, anomaly), timezone.now()
     try:
-        anomalies.announce(
-            connection=connection, actor=scope_of(request).actor, now=timezone.now(), **form.cleaned_data
-        )
-    except ValueError as refusal:
+        take_care(found, actor=scope_of(request).actor, now=now)
+    except AlreadyOver as refusal:
         return refuse(request, str(refusal))
-    return done(request, "It is known now.", back=_back(request))
+    return done(request, "You take care of it.", back=back(request))
 
 
-def _watched(here: Environment, now: datetime) -> list[Watched]:
-    every = Series.objects.filter(connection__environment=here).select_related("connection")
-    return [
-        Watched(
-            connection=one.connection,
-            learning=not one.state or detection.is_learning(one.state),
-            band=bands.draw(_bins(one, now), now=now),
-            announced=[
-                (anomalies.METRICS.get(metric, "Everything"), begins, ends)
-                for metric, begins, ends in detection.known_events(one.state)
-                if ends > now
-            ],
-        )
-        for one in every.order_by("connection__name")
-    ]
+def take_care(anomaly: Anomaly, *, actor: str, now: Any) -> Anomaly:
+    """
+    Acknowledge an anomaly and the alert that tells of it.
+
+    :raises AlreadyOver: if it is over by now
+    """
+    found = anomaly_decisions.acknowledge(anomaly=anomaly, actor=actor, now=now)
+    for alert in Alert.objects.filter(kind="anomaly", key__contains=found.public_id, closed_at__isnull=True):
+        alerts.acknowledge(alert=alert, actor=actor, now=now)
+    return found
 
 
-def _bins(series: Series, now: datetime) -> list[SeriesBin]:
-    return list(SeriesBin.objects.filter(series=series, starts_at__gte=now - bands.SPAN))
+@require("alerts.manage")
+@require_POST
+def mute(request: HttpRequest, workspace: str, environment: str, anomaly: str) -> HttpResponse:
+    """Tell nothing like an anomaly for some hours."""
+    found, now = _anomaly(request, anomaly), timezone.now()
+    hours = request.POST.get("hours", "")
+    if hours not in {str(one) for one in HOURS}:
+        return refuse(request, "Say for how long.", status=422)
+    until = now + timedelta(hours=int(hours))
+    anomaly_decisions.mute(anomaly=found, until=until, actor=scope_of(request).actor, now=now)
+    return done(request, "It is silent. Under Known events it can be taken back.", back=back(request))
 
 
-def _back(request: HttpRequest) -> str:
+# Series
+
+
+def _watched(request: HttpRequest, series: str) -> watching.Watched:
+    found = next((one for one in watching.every([environment_of(request)]) if one.id == series), None)
+    if found is None:
+        raise Http404
+    return found
+
+
+@require("alerts.manage")
+@require_POST
+def choose(request: HttpRequest, workspace: str, environment: str, series: str) -> HttpResponse:
+    """Choose how keenly something of a series is watched."""
+    watched, given = _watched(request, series), request.POST
+    try:
+        anomaly_decisions.choose(
+            watched=watched.row, key=given.get("key", ""), sensitivity=given.get("sensitivity", ""),
+            actor=scope_of(request).actor, now=timezone.now(),
+        )  # fmt: skip
+    except Unacceptable as refusal:
+        return refuse(request, str(refusal), status=422)
+    return done(request, "It is watched like that from now on.", back=back(request, series))
+
+
+@require("alerts.manage")
+@require_POST
+def forget_feedback(request: HttpRequest, workspace: str, environment: str, series: str) -> HttpResponse:
+    """Forget what was called no anomaly."""
+    watched = _watched(request, series)
+    anomaly_decisions.as_keen_as_before(
+        watched=watched.row,
+        key=request.POST.get("key", ""),
+        actor=scope_of(request).actor,
+        now=timezone.now(),
+    )
+    return done(request, "It is watched as keenly as before.", back=back(request, series))
+
+
+@require("alerts.manage")
+@require_POST
+def learn(request: HttpRequest, workspace: str, environment: str, series: str) -> HttpResponse:
+    """Learn anew what is usual of a series."""
+    watched = _watched(request, series)
+    anomaly_decisions.learn_anew(watched=watched.row, actor=scope_of(request).actor, now=timezone.now())
+    return done(request, "What is usual is being learnt anew.", back=back(request, series))
+
+
+def back(request: HttpRequest, series: str = "") -> str:
+    """Return the address of the page, with a series shown."""
     scope, here = scope_of(request), environment_of(request)
-    return reverse(
+    address = reverse(
         "monitoring:anomalies", kwargs={"workspace": scope.workspace.slug, "environment": here.slug}
     )
+    return f"{address}?series={series}" if series else address

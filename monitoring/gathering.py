@@ -80,7 +80,7 @@ def _seldom(places: Places, everywhere: Sequence[Place], now: datetime) -> Facts
         duties=_duties(everywhere),
         unequal=_unequal(places, now),
         silent=_silent(places, now),
-        unusual=anomalies.unusual(places),
+        unusual=anomalies.unusual(places, now=now),
         mail=_mail(everywhere),
         changed=_changed(places),
     )

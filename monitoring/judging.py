@@ -304,7 +304,20 @@ ANOMALIES = {
     "slow_fail_drift": "More and more charges fail",
     "refund_surge": "Many refunds",
     "dispute_wave": "Many disputes",
+    "dup_surge": "Many events come twice",
+    "amount_outlier": "An amount far above what the customer pays",
+    "call_error_surge": "Many calls fail",
+    "latency_rise": "Calls take long",
+    "delivery_lag": "Events arrive late",
+    "flow_silence": "Hardly any runs",
+    "run_error_surge": "Many runs fail",
+    "run_lag": "Runs take long",
 }
+LOOK = {
+    False: "Look in Stripe whether something is wrong.",
+    True: "Look at the connections and the dead letters, and whether a new version has gone live.",
+}
+OURS = frozenset({"call_error_surge", "latency_rise", "flow_silence", "run_error_surge", "run_lag"})
 
 
 def _unusual(facts: Facts, now: datetime) -> Iterator[Condition]:
@@ -313,8 +326,8 @@ def _unusual(facts: Facts, now: datetime) -> Iterator[Condition]:
             one.place, kind="anomaly", about=one.anomaly,
             severity=Severity.CRITICAL if one.grave else Severity.WARNING,
             title=f"{one.name}: {ANOMALIES.get(one.kind, 'unusual payments').lower()}",
-            text=f"{one.reason} Nothing is lost by it here. Look in Stripe whether something is wrong; if "
-            "this is as it should be, say so on the page behind this.",
+            text=f"{one.reason} Nothing is lost by it here. {LOOK[one.kind in OURS]} If this is as it should "
+            "be, say so on the page behind this.",
             page="anomalies/",
         )  # fmt: skip
 

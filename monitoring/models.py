@@ -12,7 +12,15 @@ from django.db.models.functions import Now
 from connectors.models import Connection
 from flows.models import Fate
 from integrator.accounts.models import Environment, Workspace, public_id
-from monitoring.anomaly_models import Anomaly, Series, SeriesBin
+from monitoring.anomaly_models import (
+    Anomaly,
+    CustomerAmounts,
+    FlowBin,
+    FlowSeries,
+    KnownEvent,
+    Series,
+    SeriesBin,
+)
 from monitoring.conditions import KINDS, Condition, Severity
 
 __all__ = [
@@ -23,6 +31,7 @@ __all__ = [
     "AlreadyClosed",
     "Anomaly",
     "ConservationHour",
+    "CustomerAmounts",
     "Duty",
     "OutgoingMail",
     "Posted",

@@ -55,7 +55,13 @@ PLACES: tuple[Place, ...] = (
         views=("monitoring:conservation",),
     ),
     Place("Alerts", "monitoring:alerts", "bell", "alerts.view", "a", counted=ALERTS),
-    Place("Anomalies", "monitoring:anomalies", "zap", "alerts.view"),
+    Place(
+        "Anomalies",
+        "monitoring:anomalies",
+        "zap",
+        "alerts.view",
+        views=("monitoring:known", "monitoring:known_event"),
+    ),
     Place("Runs", "flows:runs", "activity", "runs.view", "r", views=("flows:run",)),
     Place(
         "Dead letters",
@@ -124,6 +130,7 @@ WORKSPACE_PLACES: tuple[Place, ...] = (
     ),
     Place("API tokens", "accounts:tokens", "key-round", "tokens.view", views=("accounts:make_token",)),
     Place("Audit trail", "accounts:audit", "scroll-text", "audit.view"),
+    Place("Settings", "accounts:settings", "settings", "workspace.view"),
     Place("Status", "status", "shield-check", "status.view"),
 )
 

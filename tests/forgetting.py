@@ -13,6 +13,7 @@ from django.core.cache import cache
 from connectors import gateway
 from connectors.metering import METER
 from connectors.salesforce import record_types
+from connectors.tallies import TALLIES
 from flows import payloads
 from flows.plans import compiled
 from flows.routes import ROUTES, kept_by
@@ -24,6 +25,7 @@ def _nothing_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     cache.clear()
     gateway.forget_all()
     METER.forget()
+    TALLIES.forget()
     record_types._known.clear()
     ROUTES.forget()
     compiled.cache_clear()

@@ -7,6 +7,7 @@ from connectors.models.connections import NEEDS_KEY, AccessToken, Connection, Cr
 from connectors.models.schemas import SchemaSnapshot
 from connectors.models.shares import RateShare, RateShareQuerySet
 from connectors.models.streams import Cursor, Topic, TopicQuerySet
+from connectors.models.tallies import Tally
 from connectors.models.webhooks import WebhookEndpoint, WebhookSecret
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "RateShare",
     "RateShareQuerySet",
     "SchemaSnapshot",
+    "Tally",
     "Topic",
     "TopicQuerySet",
     "WebhookEndpoint",

@@ -9,6 +9,7 @@ from django import forms
 from integrator.accounts.models import Environment, Workspace
 from integrator.accounts.roles import Role
 from integrator.accounts.tokens import reaches
+from integrator.accounts.workspaces import zones
 
 # Days that a token may live; the operation holds the limit itself.
 LIFETIMES = ((30, "30 days"), (90, "90 days"), (180, "180 days"), (365, "1 year"))
@@ -59,3 +60,9 @@ class AuditFilter(forms.Form):
 
     actor = forms.CharField(required=False, max_length=254)
     action = forms.CharField(required=False, max_length=60)
+
+
+class WorkspaceSettings(forms.Form):
+    """Whose clocks the workspace goes by."""
+
+    time_zone = forms.ChoiceField(choices=lambda: [(name, name.replace("_", " ")) for name in zones()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
@@ -76,9 +77,29 @@ class Workspace(models.Model):
     name = models.CharField(max_length=100)
     slug = models.SlugField(unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    time_zone = models.CharField(
+        max_length=64, default="UTC", db_default="UTC", help_text="By its IANA name, such as Europe/Zurich."
+    )
 
     def __str__(self) -> str:
         return self.name
+
+    # Queries
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone whose hours and days are those of the business."""
+        try:
+            return ZoneInfo(self.time_zone)
+        except (ValueError, OSError):  # a zone that this machine's data do not know, or no longer
+            return ZoneInfo("UTC")
+
+    # Mutators
+
+    def move_to(self, time_zone: str) -> None:
+        """Count hours and days as they are in `time_zone`."""
+        self.time_zone = time_zone
+        self.save(update_fields=["time_zone"])
 
 
 class Environment(models.Model):

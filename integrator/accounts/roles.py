@@ -51,6 +51,8 @@ POLICY: dict[str, frozenset[Role]] = {
     "tokens.view": frozenset({Role.ADMIN, Role.AUDITOR}),
     "tokens.manage": frozenset({Role.ADMIN}),
     "audit.view": frozenset({Role.ADMIN, Role.AUDITOR}),
+    "workspace.view": EVERYBODY,
+    "workspace.manage": frozenset({Role.ADMIN}),
     "health.view": EVERYBODY,
     "status.view": frozenset({Role.OPERATOR, Role.ADMIN}),
 }
@@ -86,6 +88,8 @@ MEANING: dict[str, str] = {
     "tokens.view": "see the API tokens",
     "tokens.manage": "make or revoke API tokens",
     "audit.view": "see the audit trail",
+    "workspace.view": "see the settings of the workspace",
+    "workspace.manage": "change the settings of the workspace",
     "health.view": "see whether the product is well",
     "status.view": "see what the doctor finds about the installation",
 }

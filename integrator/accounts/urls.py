@@ -15,5 +15,7 @@ urlpatterns: list[URLPattern] = [
     path("tokens/", views.token_list, name="tokens"),
     path("tokens/new/", views.make_token, name="make_token"),
     path("tokens/<str:token>/revoke/", views.revoke_token, name="revoke_token"),
+    path("workspace/", views.settings_of_workspace, name="settings"),
+    path("workspace/time-zone/", views.choose_time_zone, name="choose_time_zone"),
     path("audit/", views.audit_trail, name="audit"),
 ]

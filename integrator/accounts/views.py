@@ -13,9 +13,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from integrator.accounts import people, tokens, told
+from integrator.accounts import people, tokens, told, workspaces
 from integrator.accounts.access import require, scope_of
-from integrator.accounts.forms import AuditFilter, NewPerson, NewRole, NewToken
+from integrator.accounts.forms import AuditFilter, NewPerson, NewRole, NewToken, WorkspaceSettings
 from integrator.accounts.models import ApiToken, AuditEntry, Membership, User
 from integrator.accounts.roles import Role
 from integrator.web import Page, refuse
@@ -187,3 +187,28 @@ def audit_trail(request: HttpRequest, workspace: str) -> HttpResponse:
         "filtered": bool(request.GET),
     }
     return render(request, "accounts/audit.html", context)
+
+
+# The workspace
+
+
+@require("workspace.view")
+@require_GET
+def settings_of_workspace(request: HttpRequest, workspace: str) -> HttpResponse:
+    """Show the time zone of the workspace, which administrators choose."""
+    place, now = scope_of(request).workspace, timezone.now()
+    form = WorkspaceSettings(initial={"time_zone": place.time_zone})
+    return render(request, "accounts/settings.html", {"form": form, "local": now.astimezone(place.zone)})
+
+
+@require("workspace.manage")
+@require_POST
+def choose_time_zone(request: HttpRequest, workspace: str) -> HttpResponse:
+    """Choose by which clock hours and days are counted."""
+    scope, form = scope_of(request), WorkspaceSettings(request.POST)
+    if not form.is_valid():
+        return refuse(request, "There is no such time zone.", status=422)
+    zone = form.cleaned_data["time_zone"]
+    workspaces.move(workspace=scope.workspace, time_zone=zone, actor=scope.actor, now=timezone.now())
+    messages.success(request, f"Hours and days are those of {zone} now.")
+    return _back(request, "accounts:settings")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.db import transaction
 from django.utils.text import slugify
 
 from integrator.accounts import audit
 from integrator.accounts.models import Environment, Workspace
+from integrator.kernel.refusals import Unacceptable
 
 # Kind and address, in promotion order. The address of an environment is its kind.
 ENVIRONMENTS = (Environment.Kind.DEV, Environment.Kind.QA, Environment.Kind.PRODUCTION)
@@ -34,3 +36,36 @@ def create(*, name: str, slug: str = "", actor: str = audit.SYSTEM, now: datetim
         if made:
             audit.record(workspace=workspace, actor=actor, action="workspace.created", target=name, now=now)
     return workspace
+
+
+def zones() -> list[str]:
+    """Return the names of the time zones that a workspace may choose, UTC first."""
+    places = [
+        name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))
+    ]
+    return ["UTC", *sorted(places)]
+
+
+def move(*, workspace: Workspace, time_zone: str, actor: str, now: datetime) -> Workspace:
+    """
+    Count the hours and days of `workspace` as they are in `time_zone`, by its IANA name.
+
+    Times on its pages, its calendar of known events and what is usual at an hour of the week follow.
+
+    :raises Unacceptable: if there is no such time zone
+    """
+    try:
+        ZoneInfo(time_zone)
+    except (ValueError, OSError):
+        raise Unacceptable("There is no such time zone.", field="time_zone") from None
+    with transaction.atomic():
+        found = Workspace.objects.select_for_update().get(pk=workspace.pk)
+        before = found.time_zone
+        if before != time_zone:
+            found.move_to(time_zone)
+            details = {"from": before, "to": time_zone}
+            audit.record(
+                workspace=found, actor=actor, action="workspace.time_zone", target=found.name,
+                details=details, now=now,
+            )  # fmt: skip
+    return found

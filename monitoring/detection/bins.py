@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, tzinfo
 from typing import Any, TypeAlias
 
 State: TypeAlias = dict[str, Any]  # what is known of one series; JSON, to be kept between two bins
@@ -39,30 +39,60 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Knobs:
+    """
+    What people have set for a series, at the moment of one bin.
+
+    `zone` is where its hours and days are those of the business; without one they are as the bin tells them.
+    `extra` are standard deviations by key that something has to be more unusual to be told, below 0 for less;
+    keys of `off` are never told. `known` are those that are known to be unusual now: they are not told and
+    nothing is learnt from them; "" among them stands for all.
+    """
+
+    zone: tzinfo | None = None
+    extra: Mapping[str, float] = field(default_factory=dict)
+    off: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+
+    def is_known(self, key: str) -> bool:
+        """Tell whether `key` is known to be unusual now."""
+        return "" in self.known or key in self.known
+
+    def is_silent(self, key: str) -> bool:
+        """Tell whether nothing is to be told of `key`."""
+        return key in self.off or self.is_known(key)
+
+
+USUAL = Knobs()
+
+
+@dataclass(frozen=True, slots=True)
 class Instant:
-    """When a bin began, in the ways that the detectors need it."""
+    """When a bin began: for ever (`at`), and by the clock on the wall (`local`)."""
 
     at: datetime
+    local: datetime
 
     @classmethod
-    def of(cls, row: Row) -> Instant:
+    def of(cls, row: Row, zone: tzinfo | None = None) -> Instant:
         """
         Return the start of a bin from its "ts", a datetime or its ISO text.
 
         Raises ValueError or KeyError if there is none.
         """
         told = row["ts"]
-        return cls(told if isinstance(told, datetime) else datetime.fromisoformat(told))
+        at = told if isinstance(told, datetime) else datetime.fromisoformat(told)
+        return cls(at, at if zone is None or at.tzinfo is None else at.astimezone(zone))
 
     @property
     def bin_of_day(self) -> int:
         """Return the number of the bin in its day."""
-        return (self.at.hour * 60 + self.at.minute) // BIN_MINUTES
+        return (self.local.hour * 60 + self.local.minute) // BIN_MINUTES
 
     @property
     def hour_of_week(self) -> int:
         """Return the number of the hour, from Monday's first."""
-        return self.at.weekday() * 24 + self.at.hour
+        return self.local.weekday() * 24 + self.local.hour
 
 
 def number(row: Row, name: str) -> float | None:

@@ -1,5 +1,5 @@
 """
-This module makes one alert of each incident: cooldown, known events, and what people said. It is pure.
+This module makes one alert of each incident: cooldown, monthly runs, and what people said. It is pure.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ QUIET = 6  # bins without a sign, after which it seems to be over
 LONGEST = 432  # bins after which what lasts is the new usual
 STEP = 0.5  # standard deviations that "not an anomaly" adds
 MOST_RAISED = 3.0
+HALF_LIFE = 30.0  # days, after which half of what people have added is left
+FORGOTTEN = 0.05  # standard deviations, below which nothing is left of it
 BILLING_LASTS = 24  # bins that a monthly run may take
 REMEMBERED = 60  # days on which a spike began
 
 
 def fresh() -> State:
     """Return the state in which nothing has happened."""
-    return {"open": {}, "raised": {}, "mutes": [], "spikes": []}
+    # "mutes" is looked at by processes of the version before, while two run side by side.
+    return {"open": {}, "raised": {}, "spikes": [], "mutes": []}
 
 
 def is_open(state: State, key: str, number: int) -> bool:
@@ -51,41 +54,29 @@ def disturbs(state: State, key: str, number: int) -> bool:
     return known is not None and number - known[1] <= 3 and number - known[0] <= LONGEST
 
 
-def raised_by(state: State, metric: str) -> float:
-    """Return by how much a metric has to be more unusual than by default."""
-    return float(state["raised"].get(metric, 0.0))
+def raised_by(state: State, key: str, metric: str = "") -> float:
+    """Return by how much what goes by `key` has to be more unusual, because of what people said."""
+    known = state["raised"]
+    return float(max(known.get(key, 0.0), known.get(metric, 0.0)))
 
 
-def raised(state: State, metric: str) -> State:
+def raised(state: State, key: str) -> State:
     """Return the state after a person said of an alert that it is no anomaly."""
-    more = min(raised_by(state, metric) + STEP, MOST_RAISED)
-    return {**state, "raised": {**state["raised"], metric: more}}
+    more = min(raised_by(state, key) + STEP, MOST_RAISED)
+    return {**state, "raised": {**state["raised"], key: more}}
 
 
-def muted(state: State, metric: str, begins: datetime, ends: datetime) -> State:
-    """
-    Return the state in which `metric` ("" for all) is not told from `begins` until `ends`.
-
-    Raises ValueError if it ends before it begins.
-    """
-    if ends <= begins:
-        raise ValueError("A known event ends after it begins.")
-    kept = [*state["mutes"], [metric, begins.isoformat(), ends.isoformat()]]
-    return {**state, "mutes": kept}
+def lowered(state: State, key: str) -> State:
+    """Return the state that has forgotten what people said of `key`."""
+    return {**state, "raised": {name: more for name, more in state["raised"].items() if name != key}}
 
 
-def is_muted(state: State, metric: str, now: Instant) -> bool:
-    """Tell whether a known event goes on."""
-    return any(
-        (not of or of == metric) and datetime.fromisoformat(begins) <= now.at < datetime.fromisoformat(ends)
-        for of, begins, ends in state["mutes"]
-    )
-
-
-def forget_mutes(state: State, now: Instant) -> State:
-    """Return the state without the known events that are over."""
-    kept = [one for one in state["mutes"] if datetime.fromisoformat(one[2]) > now.at]
-    return state if len(kept) == len(state["mutes"]) else {**state, "mutes": kept}
+def faded(state: State) -> State:
+    """Return the state a day later: what people said counts for a little less."""
+    if not state["raised"]:
+        return state
+    left = {key: round(more * 0.5 ** (1.0 / HALF_LIFE), 4) for key, more in state["raised"].items()}
+    return {**state, "raised": {key: more for key, more in left.items() if more >= FORGOTTEN}}
 
 
 def is_monthly(state: State, now: Instant) -> bool:
@@ -93,12 +84,14 @@ def is_monthly(state: State, now: Instant) -> bool:
     Tell whether a rise of charges is a monthly run: it is the first of the month and began with an hour,
     or the same came on that day of an earlier month at that hour.
     """
-    if now.at.day == 1 and now.at.minute <= 30:
+    if now.local.day == 1 and now.local.minute <= 30:
         return True
     for text in state["spikes"]:
         then = datetime.fromisoformat(text)
-        apart = abs((now.at.hour - then.hour) * 60 + now.at.minute - then.minute)
-        if then.day == now.at.day and now.at - then > timedelta(days=20) and apart <= 60:
+        if then.tzinfo is not None and now.local.tzinfo is not None:
+            then = then.astimezone(now.local.tzinfo)
+        apart = abs((now.local.hour - then.hour) * 60 + now.local.minute - then.minute)
+        if then.day == now.local.day and now.at - then > timedelta(days=20) and apart <= 60:
             return True
     return False
 

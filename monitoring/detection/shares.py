@@ -44,10 +44,15 @@ def fresh(share: Share) -> State:
     return {"x": 1.0, "n": 1.0 / share.usual, "sums": [0.0 for _ in share.surges], "ring": []}
 
 
+def rate(state: State) -> float:
+    """Return the share that is usual."""
+    return float(state["x"] / state["n"])
+
+
 def look(state: State, share: Share, count: float, exposure: float, *, extra: float) -> tuple[State, Look]:
     """Return the state after a bin with `count` events among `exposure`, and what it shows."""
-    rate = state["x"] / state["n"]
-    mean = rate * exposure
+    usually = rate(state)
+    mean = usually * exposure
     known = DISPERSION * (1.0 + 12 * mean / state["x"])
     stricter = ((Z_ON + extra) / Z_ON) ** 2
     sums = [
@@ -59,7 +64,7 @@ def look(state: State, share: Share, count: float, exposure: float, *, extra: fl
     lasts = False
     for window in WINDOWS:
         seen = sum(one[0] for one in ring[-window:])
-        usual = rate * sum(one[1] for one in ring[-window:])
+        usual = usually * sum(one[1] for one in ring[-window:])
         z = surprise(seen, usual, known)
         lasts = lasts or (z >= Z_STILL and seen >= 2)
         if seen >= LEAST_EVENTS and seen >= share.gate * usual and z > best[0]:
@@ -70,7 +75,7 @@ def look(state: State, share: Share, count: float, exposure: float, *, extra: fl
     if best[0] >= Z_ON + extra:
         return after, _found(share, share.kind, best)
     if surge is not None:
-        return after, _found(share, share.kind_of(surge), _since(ring, rate, sums[surge]))
+        return after, _found(share, share.kind_of(surge), _since(ring, usually, sums[surge]))
     return after, Look(unusual=False, lasts=lasts)
 
 

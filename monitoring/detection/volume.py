@@ -36,7 +36,7 @@ def fresh() -> State:
 
 def enter(volume: State, now: Instant) -> State:
     """Return the state with what is expected at `now`, and with the last hour learnt if it is over."""
-    today = now.at.toordinal()
+    today = now.local.toordinal()
     if volume["day"] is None or volume["day"][0] != today:
         was_special = volume["day"] is not None and volume["day"][1] != 1.0
         volume = {**volume, "day": [today, 1.0, 0.0, 0.0]}
@@ -61,24 +61,28 @@ def expected(volume: State) -> float | None:
 
 
 def look(
-    volume: State, count: float, now: Instant, *, extra: float, settled: bool
+    volume: State, count: float, now: Instant, *, extra: tuple[float, float], settled: bool, words: str
 ) -> tuple[State, Look, Look]:
-    """Return the state after a bin with `count` charges, and what it shows of a drop and of a spike."""
+    """
+    Return the state after a bin with `count` charges, and what it shows of a drop and of a spike.
+
+    `extra` are standard deviations that each of the two takes more; `words` is what is counted.
+    """
     mean = expected(volume)
     if mean is None:
         return volume, NOTHING, NOTHING
     phi = volume["phi"]
     ring = [*volume["ring"][-(RING - 1) :], [count, mean]]
-    stricter = ((4.5 + extra) / 4.5) ** 2
+    low, high = (((4.5 + more) / 4.5) ** 2 for more in extra)
     unsure = phi + HOLDS * volume["off"] ** 2 * mean
     down = volume["down"] + evidence(count, mean, DROP, unsure)
     up = volume["up"] + evidence(min(count, MOST * mean), mean, SPIKE, unsure)
     after = {
         **volume, "ring": ring, "silent": 0.0 if count else volume["silent"] + mean,
-        "down": min(max(down, 0.0), 1.5 * DROP_LIMIT * stricter),
-        "up": min(max(up, 0.0), 1.5 * SPIKE_LIMIT * stricter),
+        "down": min(max(down, 0.0), 1.5 * DROP_LIMIT * low),
+        "up": min(max(up, 0.0), 1.5 * SPIKE_LIMIT * high),
     }  # fmt: skip
-    fall, rise = _fall(after, extra, stricter), _rise(after, extra, stricter)
+    fall, rise = _fall(after, extra[0], low, words), _rise(after, extra[1], high, words)
     if settled and (fall.unusual or rise.unusual) and fall.kind != "outage":
         if volume["day"][1] != 1.0 and _is_usual_again(after):
             return _with_level(after, 1.0), NOTHING, NOTHING
@@ -110,7 +114,7 @@ def pass_over(volume: State) -> State:
     return {**volume, "skip": True}
 
 
-def _fall(volume: State, extra: float, stricter: float) -> Look:
+def _fall(volume: State, extra: float, stricter: float, words: str) -> Look:
     ring, phi, off = volume["ring"], volume["phi"], volume["off"]
     best, lasts = (0.0, 0.0, 0.0), False
     for window in (2, 3, 6, 12, 24):
@@ -127,12 +131,12 @@ def _fall(volume: State, extra: float, stricter: float) -> Look:
         near, of = _sums(ring, 2)
         kind = "outage" if not ring[-1][0] or near < 0.12 * of else "volume_drop"
         z = best[0] or surprise(seen, usual, phi)
-        what = f"{seen:,.0f} charges came" if seen else "No charges came"
+        what = f"{seen:,.0f} {words} came" if seen else f"No {words} came"
         return _found(kind, what, z, seen=seen, usual=usual, phi=phi)
     return Look(unusual=False, lasts=lasts or volume["down"] >= 0.4 * DROP_LIMIT)
 
 
-def _rise(volume: State, extra: float, stricter: float) -> Look:
+def _rise(volume: State, extra: float, stricter: float, words: str) -> Look:
     ring, phi, off = volume["ring"], volume["phi"], volume["off"]
     high = sum(count > 1.55 * mean for count, mean in ring[-4:])
     seen, usual = _sums(ring, 3, MOST)
@@ -140,7 +144,7 @@ def _rise(volume: State, extra: float, stricter: float) -> Look:
     strong = z >= Z_SPIKE + extra and seen > 1.5 * usual
     if high >= 3 and ring[-1][0] > 1.2 * ring[-1][1] and (strong or volume["up"] >= SPIKE_LIMIT * stricter):
         told, of = _sums(ring, 3)
-        return _found("volume_spike", f"{told:,.0f} charges came", max(z, 0.0), seen=told, usual=of, phi=phi)
+        return _found("volume_spike", f"{told:,.0f} {words} came", max(z, 0.0), seen=told, usual=of, phi=phi)
     lasts = (z >= Z_STILL and high >= 2) or volume["up"] >= 0.4 * SPIKE_LIMIT
     return Look(unusual=False, lasts=lasts)
 

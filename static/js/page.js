@@ -59,10 +59,12 @@ for (const note of document.querySelectorAll("[data-toast]")) toast(note.dataset
 
 // Times
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+// The workspace's own time zone where it has chosen one, and the reader's otherwise.
+const timeZone = document.body.dataset.zone || undefined;
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone });
+const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone });
+const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", timeZone });
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
@@ -76,14 +78,14 @@ function localise(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(element.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    const today = moment.toDateString() === new Date().toDateString();
-    const sameYear = moment.getFullYear() === new Date().getFullYear();
+    const today = year.format(moment) === year.format(new Date());
+    const sameYear = year.format(moment).replace(day.format(moment), "") === year.format(new Date()).replace(day.format(new Date()), "");
     const time = (element.dataset.style === "minute" ? minute : clock).format(moment);
     if (element.dataset.style === "ago") element.textContent = ago(moment);
     else if (today) element.textContent = time;
     else element.textContent = `${(sameYear ? day : year).format(moment)}, ${time}`;
     const utc = `${moment.toISOString().slice(0, 19).replace("T", " ")} UTC`;
-    element.title = element.dataset.style === "ago" ? `${moment.toLocaleString()} · ${utc}` : `${ago(moment)} · ${utc}`;
+    element.title = element.dataset.style === "ago" ? `${moment.toLocaleString(undefined, { timeZone })}${timeZone ? ` ${timeZone}` : ""} · ${utc}` : `${ago(moment)} · ${utc}`;
   }
 }
 

@@ -29,7 +29,7 @@ TAIL = 6  # bins after a trouble in which it may still be told
 METRICS = {
     "volume_drop": "charges", "volume_spike": "charges", "outage": "charges", "failed_spike": "failed",
     "slow_fail_drift": "failed", "refund_surge": "refunds", "dispute_wave": "disputes",
-    "dup_surge": "dup_events", "sf_error_surge": "sf_errors", "latency_rise": "lat_p95_ms",
+    "dup_surge": "dup_events", "call_error_surge": "call_errors", "latency_rise": "call_ms",
     "amount_outlier": "amt_max",
 }  # fmt: skip
 COLUMNS = {

@@ -24,7 +24,7 @@ KINDS: dict[str, tuple[tuple[float, float], tuple[int, int]]] = {  # how strong,
     "refund_surge": ((6.0, 9.0), (15, 30)),
     "dispute_wave": ((18.0, 30.0), (40, 90)),
     "dup_surge": ((6.0, 30.0), (12, 20)),
-    "sf_error_surge": ((8.0, 22.0), (4, 20)),
+    "call_error_surge": ((8.0, 22.0), (4, 20)),
     "latency_rise": ((2.0, 4.0), (20, 36)),
     "outage": ((0.0, 0.0), (4, 12)),
     "amount_outlier": ((25.0, 80.0), (1, 1)),
@@ -120,12 +120,12 @@ class _Maker:
         }  # fmt: skip
         for name, boost in boosts.items():
             row[name] = self._poisson(charges * min(0.95, self.rates[name] * boost))
-        row["sf_calls"] = self._poisson(3.0 * charges + 4.0)
-        errors = self._poisson(row["sf_calls"] * self.error_rate * times.get("sf_error_surge", 1.0))
-        row["sf_errors"] = min(errors, row["sf_calls"])
+        row["calls"] = self._poisson(3.0 * charges + 4.0)
+        errors = self._poisson(row["calls"] * self.error_rate * times.get("call_error_surge", 1.0))
+        row["call_errors"] = min(errors, row["calls"])
         load = 1.0 + 0.1 * self.usual[at.weekday() * 24 + at.hour]
         wild = dice.uniform(1.7, 2.1) if dice.random() < 0.01 else 1.0
-        row["lat_p95_ms"] = round(
+        row["call_ms"] = round(
             self.latency
             * load
             * wild

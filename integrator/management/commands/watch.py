@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from flows import approvals, group_retries, merges, nights, resyncs, retention, sweeps, walk
 from flows.impact import keeping, looking
 from integrator.processes import die_with_parent
-from monitoring import alerts, anomalies, hours
+from monitoring import alerts, anomalies, flow_anomalies, hours
 from monitoring.posting import Post
 from monitoring.watch import Task, Watch
 
@@ -64,6 +64,7 @@ def tasks() -> Sequence[Task]:
         Task("mail", MAIL_EVERY, lambda now: post.deliver(now=now)),
         Task("conservation", COUNT_EVERY, lambda now: counter.count_due(now=now)),
         Task("anomalies", UNUSUAL_EVERY, lambda now: anomalies.observe_due(now=now)),
+        Task("flow anomalies", UNUSUAL_EVERY, lambda now: flow_anomalies.observe_due(now=now)),
         Task("walk", WALK_EVERY, lambda now: walk.walk_due(now=now)),
         Task("sweep", SWEEP_EVERY, lambda now: sweeps.sweep_due(now=now)),
         Task("night", NIGHT_EVERY, lambda now: nights.begin_due(now=now)),
