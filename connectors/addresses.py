@@ -1,5 +1,5 @@
 """
-This module says which addresses a connection may speak to.
+This module says which addresses a connection may speak to, and which of them are public.
 
 A credential is sent to the base address, so it is a vendor's domain over https and nothing else. Loopback
 is for the sandbox only. What is checked must be what is dialled: the standard library and urllib3 read an
@@ -8,7 +8,9 @@ address differently where it has a backslash, a space or a stray sign in it, so 
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import LocationParseError
@@ -51,6 +53,42 @@ def checked(address: str, *, system: str, sandbox: bool) -> str:
     if port:
         raise NotAllowed("The address must not name a port.")
     return origin
+
+
+class NotPublic(OSError):
+    """A name means an address of this machine or of a private network."""
+
+
+def public_address(host: str, port: int | None) -> str:
+    """
+    Return an address that `host` means, if it means nothing but public ones.
+
+    :raises NotPublic: if one of them is not
+    :raises OSError: if nobody knows the name
+    """
+    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if not found or not all(_is_public(address) for address in found):
+        raise NotPublic(f"{host} leads into a private network or to this machine.")
+    return found[0]
+
+
+# What embeds an address of the older sort, which may be a private one (RFC 6052, 3056, 4380).
+_EMBEDDING = [
+    ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+]
+
+
+def _is_public(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return _is_public(str(found.ipv4_mapped))
+        if any(found in net for net in _EMBEDDING):
+            return False
+    return found.is_global and not found.is_multicast
 
 
 def is_loopback(address: str) -> bool:

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -28,7 +28,7 @@ from requests.utils import get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from connectors.addresses import dialled, is_loopback
+from connectors.addresses import dialled, is_loopback, public_address
 
 CONNECT_SECONDS = 5.0
 DEADLINE_SECONDS = 12.0
@@ -67,6 +67,17 @@ def timed(took: Callable[[float], None]) -> Iterator[None]:
         _took.reset(before)
 
 
+@contextmanager
+def at_most(size: int) -> Iterator[None]:
+    """Let every answer that this thread reads have at most `size` bytes."""
+    outer = getattr(_thread, "room", MAX_BYTES)
+    _thread.room = min(size, outer)
+    try:
+        yield
+    finally:
+        _thread.room = outer
+
+
 def seconds_left() -> float:
     """Return how long the calls of this thread may still take."""
     ends = getattr(_thread, "ends", None)
@@ -81,7 +92,7 @@ class _DeadlineReader(io.RawIOBase):
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._ends = ends
-        self._room = MAX_BYTES
+        self._most = self._room = getattr(_thread, "room", MAX_BYTES)
 
     def readable(self) -> bool:
         return True
@@ -94,7 +105,7 @@ class _DeadlineReader(io.RawIOBase):
         count = cast("int | None", self._raw.readinto(buffer))
         self._room -= count or 0
         if self._room < 0:
-            raise TooLarge(f"The answer has more than {MAX_BYTES} bytes")
+            raise TooLarge(f"The answer has more than {self._most} bytes")
         return count
 
     def close(self) -> None:
@@ -143,6 +154,26 @@ def _reset_patience(connection: HTTPConnection) -> None:
         connection.sock.settimeout(max(seconds_left(), 0.001))
 
 
+class _PublicPlain(_Plain):
+    def _new_conn(self) -> Any:
+        return _dial_public(self, super()._new_conn)
+
+
+class _PublicEncrypted(_Encrypted):
+    def _new_conn(self) -> Any:
+        return _dial_public(self, super()._new_conn)
+
+
+def _dial_public(connection: Any, dial: Callable[[], Any]) -> Any:
+    """Dial the address that was looked at, and not what the name means a moment later."""
+    name = connection._dns_host
+    connection._dns_host = public_address(name, connection.port)
+    try:
+        return dial()
+    finally:
+        connection._dns_host = name  # by which the certificate is checked
+
+
 class _PlainPool(HTTPConnectionPool):
     ConnectionCls = _Plain
 
@@ -151,20 +182,37 @@ class _EncryptedPool(HTTPSConnectionPool):
     ConnectionCls = _Encrypted
 
 
+class _PublicPlainPool(HTTPConnectionPool):
+    ConnectionCls = _PublicPlain
+
+
+class _PublicEncryptedPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicEncrypted
+
+
 _POOLS = {"http": _PlainPool, "https": _EncryptedPool}
+_PUBLIC_POOLS = {"http": _PublicPlainPool, "https": _PublicEncryptedPool}
 
 
 class _Adapter(HTTPAdapter):
     """Connections whose answers have a deadline."""
 
+    pools: ClassVar[dict[str, Any]] = _POOLS
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = self.pools
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+class _PublicAdapter(_Adapter):
+    """Dials public addresses only. What goes through a proxy is dialled by that, which may be anywhere."""
+
+    pools: ClassVar[dict[str, Any]] = _PUBLIC_POOLS
 
 
 class _LoopbackAdapter(_Adapter):
@@ -178,13 +226,14 @@ class _LoopbackAdapter(_Adapter):
 class Session(requests.Session):
     """A session with a deadline, without redirects, cookies, `.netrc` or any state of a caller."""
 
-    def __init__(self, *, loopback_without_tls: bool = False) -> None:
+    def __init__(self, *, loopback_without_tls: bool = False, public_only: bool = False) -> None:
         super().__init__()
         self.trust_env = False
         self.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.mount("https://", _Adapter(pool_maxsize=4))
-        self.mount("http://", _Adapter(pool_maxsize=4))
+        adapter = _PublicAdapter if public_only else _Adapter
+        self.mount("https://", adapter(pool_maxsize=4))
+        self.mount("http://", adapter(pool_maxsize=4))
         if loopback_without_tls:
             for host in ("127.0.0.1", "localhost", "[::1]"):
                 self.mount(f"https://{host}:", _LoopbackAdapter(pool_maxsize=4))
@@ -227,13 +276,17 @@ class Session(requests.Session):
                 took(time.perf_counter() - began)
 
 
-def session(*, loopback_without_tls: bool = False) -> Session:
-    """Return this thread's session; `requests` does not promise that threads may share one."""
+def session(*, loopback_without_tls: bool = False, public_only: bool = False) -> Session:
+    """
+    Return this thread's session; `requests` does not promise that threads may share one.
+
+    With `public_only` it dials no address of this machine or of a private network, whatever a name means.
+    """
     # The process id, because a child that was forked must not speak on its parent's sockets.
-    name = f"{os.getpid()}:{loopback_without_tls}"
+    name = f"{os.getpid()}:{loopback_without_tls}:{public_only}"
     found: Session | None = getattr(_thread, name, None)
     if found is None:
-        found = Session(loopback_without_tls=loopback_without_tls)
+        found = Session(loopback_without_tls=loopback_without_tls, public_only=public_only)
         setattr(_thread, name, found)
     return found
 

@@ -364,6 +364,10 @@ if MAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
     EMAIL_BACKEND = "monitoring.outbox.Outbox"
 EMAIL_TIMEOUT = 10  # seconds for one answer of the mail server
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="integrator@localhost")
+# Hosts of the own network to which alert channels may post; all others have to be public.
+ALERT_PRIVATE_HOSTS = frozenset(
+    name.strip().lower() for name in env.list("INTEGRATOR_ALERT_PRIVATE_HOSTS", default=[])
+)
 
 LOGGING_CONFIG = None
 configure_logs(level=env.str("LOG_LEVEL", default="INFO"), plain=DEBUG, process=ROLE)

@@ -1,8 +1,8 @@
 """
 This module keeps one alert for each incident: it opens, follows and closes them, and lets people decide.
 
-Everything about alerts that changes is committed together with the mails that are due because of it and
-with a row in the change feed, so that pages and mails say the same.
+Everything about alerts that changes is committed together with the mails and notices that are due because of
+it and with a row in the change feed, so that pages and messages say the same.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ from django.db.models import Q, QuerySet
 from flows.models import Change
 from integrator.accounts import audit
 from integrator.accounts.models import Environment
-from monitoring import recipients
+from monitoring import notices, recipients
 from monitoring.conditions import KINDS, Condition, Kind, Severity
 from monitoring.gathering import gather
 from monitoring.judging import judge
 from monitoring.memory import Memory
 from monitoring.models import Alert, AlertDelivery, AlreadyClosed
+from monitoring.notices import Rules
+from monitoring.ruling import AGAIN_EVERY, Terms
 
 __all__ = ["AlreadyClosed", "Memory", "acknowledge", "evaluate", "follow", "mute"]
 
-# How often the row says that the incident is still there, and how often more of the same is mailed.
+# How often the row says that the incident is still there.
 SEEN_EVERY = timedelta(minutes=1)
-AGAIN_EVERY = timedelta(minutes=15)
 CHANNEL = "email"
 MOST_NAMED = 50
 
 USUAL = Kind("Notice")
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def evaluate(*, now: datetime, memory: Memory | None = None) -> int:
@@ -67,6 +69,7 @@ class _Changes:
     seen: list[Alert] = field(default_factory=list)  # those that a reader sees changed
     opened: list[Alert] = field(default_factory=list)
     again: list[Alert] = field(default_factory=list)
+    risen: list[Alert] = field(default_factory=list)  # those that matter more than before
     over: list[Alert] = field(default_factory=list)
 
     def begin(self, condition: Condition) -> None:
@@ -78,6 +81,7 @@ class _Changes:
     def keep(self, alert: Alert, condition: Condition) -> None:
         """Follow what goes on."""
         before, seen_at, was_gone = alert.count, alert.last_seen_at, alert.gone_at is not None
+        mattered = alert.severity
         changed = alert.follow(condition, now=self.now)
         if alert.opened_at is None:
             self.saved.append(alert)
@@ -87,6 +91,8 @@ class _Changes:
             self.seen.append(alert)
             if alert.count > before and _kind(alert).repeats:
                 self.again.append(alert)
+            if _RANK[Severity(alert.severity)] > _RANK[Severity(mattered)]:
+                self.risen.append(alert)
         elif was_gone or self.now - seen_at >= SEEN_EVERY:
             self.saved.append(alert)
             if was_gone:
@@ -124,11 +130,26 @@ class _Changes:
             Alert.objects.filter(pk__in=[alert.pk for alert in self.dropped]).delete()
             ended = Alert.objects.filter(pk__in=[alert.pk for alert in self.over], closed_at__isnull=True)
             ended.update(closed_at=self.now)
-            opened = _stored(self.opened)
-            _mail_news(opened, AlertDelivery.News.OPENED, now=self.now)
-            _mail_news(self.again, AlertDelivery.News.AGAIN, now=self.now)
-            _mail_the_end(self.over, now=self.now)
+            self._spread()
             _tell(self.seen, now=self.now)
+
+    def _spread(self) -> None:
+        """Have the news mailed to administrators, and told by channels, as the rules say."""
+        opened = _stored(self.opened)
+        concerned = [*opened, *self.again, *self.risen, *self.over]
+        if not concerned:
+            return
+        rules = Rules.of({alert.workspace_id for alert in concerned})
+        _mail_news(opened, AlertDelivery.News.OPENED, rules, now=self.now)
+        _mail_news(self.again, AlertDelivery.News.AGAIN, rules, now=self.now)
+        _mail_the_end(self.over, now=self.now)
+        notices.opened(opened, rules, now=self.now)
+        if self.risen:
+            notices.risen(self.risen, rules, now=self.now)
+        if self.again:
+            notices.again(self.again, rules, now=self.now)
+        if self.over:
+            notices.over(self.over, rules, now=self.now)
 
     def _inherit_silence(self) -> None:
         """Keep silent about an incident that comes back while somebody wants to hear nothing of it."""
@@ -158,16 +179,16 @@ def _kind(alert: Alert) -> Kind:
 # Mail
 
 
-def _mail_news(alerts: Iterable[Alert], news: AlertDelivery.News, *, now: datetime) -> None:
+def _mail_news(alerts: Iterable[Alert], news: AlertDelivery.News, rules: Rules, *, now: datetime) -> None:
     """Have `alerts` mailed to the administrators concerned, unless they are muted or mere information."""
     if not recipients.mail_is_sent():
         return
     rows = [
         AlertDelivery(
-            alert=alert, channel=CHANNEL, recipient=address, news=news, due_at=_due(alert, news, now)
+            alert=alert, channel=CHANNEL, recipient=address, news=news, due_at=_due(alert, news, terms, now)
         )
         for alert in alerts
-        if _is_mailed(alert, now)
+        if _is_mailed(alert, now) and (terms := rules.for_administrators(alert)) is not None
         for address in recipients.of(alert.workspace_id, alert.environment_id)
     ]
     AlertDelivery.objects.bulk_create(rows, ignore_conflicts=True)
@@ -178,12 +199,14 @@ def _is_mailed(alert: Alert, now: datetime) -> bool:
     return _kind(alert).mailed and alert.severity != Severity.INFO and not muted
 
 
-def _due(alert: Alert, news: AlertDelivery.News, now: datetime) -> datetime:
-    """Return when to mail: at once, but more of the same only every now and then."""
-    if news != AlertDelivery.News.AGAIN:
-        return now
-    last = alert.deliveries.order_by("-due_at").values_list("due_at", flat=True).first()
-    return now if last is None else max(now, last + AGAIN_EVERY)
+def _due(alert: Alert, news: AlertDelivery.News, terms: Terms, now: datetime) -> datetime:
+    """Return when to mail: at once but for quiet hours; more of the same only every now and then."""
+    due = now
+    if news == AlertDelivery.News.AGAIN:
+        last = alert.deliveries.order_by("-due_at").values_list("due_at", flat=True).first()
+        due = now if last is None else max(now, last + AGAIN_EVERY)
+    critical = alert.severity == Severity.CRITICAL
+    return (terms.quiet.over_at(due, critical=critical) if terms.quiet else None) or due
 
 
 def _mail_the_end(alerts: Iterable[Alert], *, now: datetime) -> None:
@@ -248,8 +271,9 @@ def _locked() -> QuerySet[Alert]:
 
 
 def _stay_silent(alert: Alert) -> None:
-    """Take back the mails that were not tried yet."""
+    """Take back the mails and notices that were not tried yet."""
     alert.deliveries.filter(AlertDelivery.WAITING, attempts=0).delete()
+    notices.stay_silent(alert)
 
 
 def _audit(alert: Alert, actor: str, action: str, now: datetime, **details: str) -> None:

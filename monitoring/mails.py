@@ -26,6 +26,7 @@ class Item:
     opened_at: datetime
     closed_at: datetime | None = None
     critical: bool = False
+    acknowledge_address: str = ""  # of the page where one can say that one sees to it; empty: not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,20 @@ def about_many(items: Sequence[Item], *, workspace: str) -> Mail:
     return Mail(subject=_subject(workspace, said), body=_body([_told(item) for item in ordered], workspace))
 
 
+def about(items: Sequence[Item], *, workspace: str, subject: str, why: str) -> Mail:
+    """Word a mail about `items` to whom a rule names; `why` says at its end why it was sent."""
+    parts = [_told(item) for item in items] or [_line(subject)]
+    text = "\n\n----\n\n".join(parts)
+    return Mail(subject=_subject(workspace, subject), body=f"{text}\n\n-- \n{why}\n")
+
+
 def _told(item: Item) -> str:
     since = f"{_when(item.opened_at)} in {_line(item.where)}"
     if item.closed_at:
         until = f"This is over: from {since} until {_when(item.closed_at)}."
         return f"{_line(item.title)}\n\n{until}\n{item.address}"
-    return f"{_line(item.title)}\n\n{item.text.strip()}\n\nSince {since}.\n{item.address}"
+    told = f"{_line(item.title)}\n\n{item.text.strip()}\n\nSince {since}.\n{item.address}"
+    return f"{told}\nAcknowledge: {item.acknowledge_address}" if item.acknowledge_address else told
 
 
 def _body(parts: Sequence[str], workspace: str) -> str:
