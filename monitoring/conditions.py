@@ -41,6 +41,8 @@ KINDS: dict[str, Kind] = {
     "connection_misdirected": Kind("Wrong account"),
     "connection_limit": Kind("API limit", patience=timedelta(minutes=1), lingers=timedelta(minutes=2)),
     "connection_outage": Kind("Outage", patience=timedelta(minutes=1), lingers=timedelta(minutes=2)),
+    # It is reckoned every few minutes: what comes and goes around the line is one incident.
+    "api_forecast": Kind("API budget", patience=timedelta(minutes=10), lingers=timedelta(minutes=30)),
     "flow_held": Kind("Flow held"),
     "impact": Kind("Object changed"),
     "dead_letters": Kind("Dead letters"),
@@ -64,9 +66,11 @@ KINDS: dict[str, Kind] = {
     "loop": Kind("Held link", told_once=True, repeats=True),
     "other_body": Kind("Same id, other body", told_once=True),
     "api_version": Kind("API version", told_once=True),
+    "saved_fix": Kind("Saved fix", told_once=True, repeats=True),
     "missing_rate": Kind("Exchange rate", told_once=True),
     "notice": Kind("Notice", told_once=True),
     "mail": Kind("Mail", patience=timedelta(minutes=1), mailed=False),
+    "channel": Kind("Alert channel", patience=timedelta(minutes=1), mailed=False),
 }
 
 

@@ -27,6 +27,18 @@ class Resting:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A connection whose calls run short: `at` that moment those that are ours are used up, as it looks."""
+
+    place: Place
+    public_id: str
+    name: str
+    used: int
+    ours: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """A flow whose runs wait because it cannot work as it is."""
 
@@ -151,6 +163,7 @@ class Facts:
 
     everywhere: Sequence[Place] = ()
     resting: Sequence[Resting] = ()
+    running: Sequence[Running] = ()
     held: Sequence[Held] = ()
     changed: Sequence[Changed] = ()
     causes: Sequence[Cause] = ()
@@ -167,3 +180,4 @@ class Facts:
     silent: Sequence[Silent] = ()
     unusual: Sequence[Unusual] = ()
     mail: Sequence[Failing] = ()
+    channels: Sequence[Failing] = ()  # by which alerts are told

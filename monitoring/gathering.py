@@ -19,7 +19,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from connectors.models import Connection, Cursor
 from flows import error_catalogue, missed_changes, queries, topics
 from flows.models import Change, DeadLetter, Deployment, Effect, Event, Impact, Review, Run
-from monitoring import anomalies, cursor, tidings
+from monitoring import anomalies, cursor, spending, tidings
 from monitoring.conditions import Place
 from monitoring.facts import (
     Cause,
@@ -29,12 +29,13 @@ from monitoring.facts import (
     Held,
     Pending,
     Resting,
+    Running,
     Silent,
     Standstill,
     Unequal,
 )
 from monitoring.memory import Memory
-from monitoring.models import AlertDelivery, ConservationHour, Duty, OutgoingMail, Posted
+from monitoring.models import AlertChannel, AlertDelivery, ConservationHour, Duty, OutgoingMail, Posted
 from monitoring.places import Places
 from monitoring.throughput import last_hour
 from monitoring.words import sentence
@@ -44,6 +45,7 @@ MOST_CAUSES = 50  # causes of dead letters that are told one by one
 MOST_WAITING = 10_000
 OLDEST = 200  # undispatched events that are looked at: one that crashes its worker stays among the oldest
 SELDOM = timedelta(seconds=20)
+FORECAST_EVERY = timedelta(minutes=5)
 SILENCE = timedelta(hours=2)
 ENOUGH_FOUND = 5  # events that came by the walk alone, before a silent webhook is believed
 MAIL_TRIES = 3
@@ -61,6 +63,13 @@ def gather(*, now: datetime, memory: Memory) -> Facts:
     return replace(
         seldom,
         everywhere=everywhere,
+        running=memory.ask(
+            "running",
+            token=None,
+            now=now,
+            find=lambda: _running(connections, places, now),
+            every=FORECAST_EVERY,
+        ),
         resting=[_resting(one, places, now) for one in connections if one.state == Connection.State.RESTING],
         held=_held(places),
         causes=_causes(places, memory, now),
@@ -82,6 +91,7 @@ def _seldom(places: Places, everywhere: Sequence[Place], now: datetime) -> Facts
         silent=_silent(places, now),
         unusual=anomalies.unusual(places, now=now),
         mail=_mail(everywhere),
+        channels=_channels(everywhere),
         changed=_changed(places),
     )
 
@@ -105,6 +115,24 @@ def _resting(one: Connection, places: Places, now: datetime) -> Resting:
         waiting=waiting,
         per_minute=sum(minutes) / len(minutes) if minutes else 0.0,
     )
+
+
+def _running(connections: Sequence[Connection], places: Places, now: datetime) -> list[Running]:
+    """Return the connections whose calls will be used up within a day; one that rests tells so itself."""
+    active = (one for one in connections if one.api_limit and one.state == Connection.State.ACTIVE)
+    looked = [outlook for one in active if (outlook := spending.outlook_of(one, now=now)) is not None]
+    return [
+        Running(
+            place=places.at(one.connection.environment_id),
+            public_id=one.connection.public_id,
+            name=one.connection.name,
+            used=one.allowance.used,
+            ours=one.allowance.ours,
+            at=one.forecast.reached_at,
+        )
+        for one in looked
+        if one.forecast.reached_at is not None and not one.forecast.is_guess
+    ]
 
 
 def _waiting_for(one: Connection) -> int:
@@ -317,6 +345,17 @@ def _mail(everywhere: Sequence[Place]) -> list[Failing]:
         Failing(place, "server", "mail", sentence(said[place.workspace_id]), "alerts/")
         for place in everywhere
         if place.workspace_id in said
+    ]
+
+
+def _channels(everywhere: Sequence[Place]) -> list[Failing]:
+    """Return the channels of alerts that fail again and again, each to its own workspace."""
+    down = list(AlertChannel.objects.down())
+    return [
+        Failing(place, one.public_id, one.name, sentence(one.failure), "alerts/channels/")
+        for place in everywhere
+        for one in down
+        if one.workspace_id == place.workspace_id
     ]
 
 

@@ -98,6 +98,19 @@ def _comes_back(one: Resting, now: datetime) -> str:
     return f"{again} {waiting}; at the speed of the last hour all is done at about {moment(done, now=now)}."
 
 
+def _running_short(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.running:
+        yield Condition.at(
+            one.place, kind="api_forecast", about=one.public_id, severity=Severity.WARNING,
+            title=f"{one.name}: its API calls will not last",
+            text=f"{one.used:,} of the {one.ours:,} calls for 24 hours that are ours are used. If it goes on "
+            f"as usual, the rest is used up at about {moment(rounded_up(one.at, minutes=5), now=now)}. Nothing "
+            "is lost: flows with a low priority wait first, then all. Open it to see which flow uses most, to "
+            "give flows a priority, or to keep less for people.",
+            page=f"budgets/{one.public_id}/",
+        )  # fmt: skip
+
+
 def _streams(facts: Facts, now: datetime) -> Iterator[Condition]:
     for one in facts.walks:
         yield Condition.at(
@@ -253,6 +266,13 @@ def _failing(facts: Facts, now: datetime) -> Iterator[Condition]:
             text=f"The mail server said: {one.failure} Alerts are shown here meanwhile, and mails wait. "
             "Check EMAIL_URL.", page=one.page,
         )  # fmt: skip
+    for one in facts.channels:
+        yield Condition.at(
+            one.place, kind="channel", about=one.about, severity=Severity.WARNING,
+            title=f"Alerts do not arrive by {one.name}", page=one.page,
+            text=f"The last try ended so: {one.failure} Alerts are shown here meanwhile, and other channels "
+            "are told. What waits for this one is tried for a day.",
+        )  # fmt: skip
 
 
 # What was told, and what was counted
@@ -278,6 +298,8 @@ def _notices(facts: Facts, now: datetime) -> Iterator[Condition]:
 def _page_of(one: Told) -> str:
     if one.kind == "missing_rate":
         return "rates/"
+    if one.kind == "saved_fix":
+        return "dead-letters/fixes/"
     if one.run:
         return f"runs/{one.run}/"
     return f"flows/{one.flow}/" if one.flow else "events/"
@@ -333,6 +355,6 @@ def _unusual(facts: Facts, now: datetime) -> Iterator[Condition]:
 
 
 SOURCES: tuple[Callable[[Facts, datetime], Iterator[Condition]], ...] = (
-    _connections, _streams, _topics, _silent, _held, _changed, _causes, _doubts, _crashed, _standstill, _feed,
-    _failing, _notices, _unequal, _unusual,
+    _connections, _running_short, _streams, _topics, _silent, _held, _changed, _causes, _doubts, _crashed,
+    _standstill, _feed, _failing, _notices, _unequal, _unusual,
 )  # fmt: skip

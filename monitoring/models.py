@@ -21,18 +21,27 @@ from monitoring.anomaly_models import (
     Series,
     SeriesBin,
 )
+from monitoring.channel_models import AlertChannel, AlertDispatch, AlertNotice, AlertRule, AlertRuleStep
 from monitoring.conditions import KINDS, Condition, Severity
 
 __all__ = [
     "COUNTED",
     "FAILURE_LENGTH",
     "Alert",
+    "AlertChannel",
     "AlertDelivery",
+    "AlertDispatch",
+    "AlertNotice",
+    "AlertRule",
+    "AlertRuleStep",
     "AlreadyClosed",
     "Anomaly",
     "ConservationHour",
     "CustomerAmounts",
     "Duty",
+    "FlowBin",
+    "FlowSeries",
+    "KnownEvent",
     "OutgoingMail",
     "Posted",
     "Series",

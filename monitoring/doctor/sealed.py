@@ -8,11 +8,26 @@ from allauth.mfa.models import Authenticator
 from django.db.models import Max, Min, Model
 
 from connectors.models import AccessToken, Credential, WebhookSecret
-from flows.models import AppliedVersion, Attempt, Effect, Event, Link, LinkChange, Review, Run, TestCase
+from flows.models import (
+    AppliedVersion,
+    Attempt,
+    Directory,
+    Effect,
+    Event,
+    GroupRetry,
+    KnownRecord,
+    Link,
+    LinkChange,
+    Mending,
+    Review,
+    Run,
+    SavedFix,
+    TestCase,
+)
 from integrator import vault
 from monitoring.doctor.findings import Finding, broken, well
 from monitoring.doctor.look import Look, named
-from monitoring.models import OutgoingMail
+from monitoring.models import AlertChannel, OutgoingMail
 from monitoring.words import counted
 
 # Every sealed column. A test fails when a model gains one that is not here.
@@ -23,6 +38,9 @@ SEALED: tuple[tuple[type[Model], str], ...] = (
     (Event, "body"),
     (Attempt, "trace"),
     (Run, "kept"),
+    (Mending, "content"),
+    (SavedFix, "content"),
+    (GroupRetry, "fix"),
     (Link, "agreed"),
     (Link, "base"),
     (LinkChange, "values"),
@@ -30,9 +48,12 @@ SEALED: tuple[tuple[type[Model], str], ...] = (
     (Effect, "request"),
     (Effect, "result"),
     (Review, "evidence"),
+    (Directory, "salt"),
+    (KnownRecord, "sealed"),
     (TestCase, "given"),
     (TestCase, "expected"),
     (OutgoingMail, "sealed"),
+    (AlertChannel, "sealed"),
 )
 # Of second factors the seeds are sealed, within their data.
 SEEDED = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)

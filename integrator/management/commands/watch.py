@@ -9,15 +9,17 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from flows import approvals, group_retries, merges, nights, resyncs, retention, sweeps, walk
+from flows import approvals, directories, group_retries, merges, nights, resyncs, retention, sweeps, walk
 from flows.impact import keeping, looking
+from flows.recognising import rules
 from integrator.processes import die_with_parent
-from monitoring import alerts, anomalies, flow_anomalies, hours
+from monitoring import alerts, anomalies, courier, flow_anomalies, hours
 from monitoring.posting import Post
 from monitoring.watch import Task, Watch
 
 EVALUATE_EVERY = 5.0
 MAIL_EVERY = 2.0
+CHANNELS_EVERY = 2.0
 COUNT_EVERY = 30.0
 UNUSUAL_EVERY = 30.0
 WALK_EVERY = 10.0
@@ -27,6 +29,9 @@ MERGES_EVERY = 2.0
 NIGHT_EVERY = 60.0
 LOOK_EVERY = 60.0
 APPROVALS_EVERY = 15.0
+DIRECTORIES_EVERY = 2.0
+DIRECTORIES_BEGIN_EVERY = 60.0
+LEARN_EVERY = 3600.0
 RETRIES_EVERY = 1.0
 IMPACT_EVERY = 60.0
 PURGE_EVERY = 600.0
@@ -62,6 +67,7 @@ def tasks() -> Sequence[Task]:
     return (
         Task("alerts", EVALUATE_EVERY, lambda now: alerts.evaluate(now=now, memory=memory)),
         Task("mail", MAIL_EVERY, lambda now: post.deliver(now=now)),
+        Task("channels", CHANNELS_EVERY, lambda now: courier.deliver(now=now)),
         Task("conservation", COUNT_EVERY, lambda now: counter.count_due(now=now)),
         Task("anomalies", UNUSUAL_EVERY, lambda now: anomalies.observe_due(now=now)),
         Task("flow anomalies", UNUSUAL_EVERY, lambda now: flow_anomalies.observe_due(now=now)),
@@ -71,9 +77,13 @@ def tasks() -> Sequence[Task]:
         Task("resync", RESYNC_EVERY, lambda now: resyncs.go_due(now=now)),
         Task("merges", MERGES_EVERY, lambda now: merges.follow_due(now=now)),
         Task("approvals", APPROVALS_EVERY, lambda now: approvals.follow_due(now=now)),
+        Task("customers", DIRECTORIES_EVERY, lambda now: directories.read_due(now=now)),
+        Task("directories", DIRECTORIES_BEGIN_EVERY, lambda now: directories.begin_due(now=now)),
+        Task("match rules", LEARN_EVERY, lambda now: rules.learn_due(now=now)),
         Task("retries", RETRIES_EVERY, lambda now: group_retries.go_due(now=now)),
         Task("fields", LOOK_EVERY, lambda now: looker.look_due(now=now)),
         Task("impact", IMPACT_EVERY, lambda now: keeping.renew_due(now=now, failed=failed)),
         Task("retention", PURGE_EVERY, lambda now: retention.purge_due(now=now)),
+        Task("messages", FORGET_EVERY, lambda now: courier.forget(now=now)),
         Task("tidying", FORGET_EVERY, lambda now: (hours.forget(now=now), anomalies.forget(now=now))),
     )

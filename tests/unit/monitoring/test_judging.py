@@ -16,6 +16,7 @@ from monitoring.facts import (
     Held,
     Pending,
     Resting,
+    Running,
     Silent,
     Standstill,
     Told,
@@ -252,6 +253,7 @@ EVERYTHING = Facts(
         replace(RESTING, public_id="conn3", until=None),
         replace(RESTING, public_id="conn4", reason="Limit exceeded."),
     ],
+    running=[Running(HERE, "conn6", "CRM", 70_000, 90_000, NOON + timedelta(hours=5))],
     held=[Held(HERE, 9, "flow1", "Payments", "Why.", None)],
     changed=[CHANGED],
     causes=[CAUSE, replace(CAUSE, fingerprint="e" * 64, internal=True)],
@@ -263,12 +265,19 @@ EVERYTHING = Facts(
     walks=[Failing(HERE, "conn1:events", "Stripe", "No permission.", "connections/conn1/")],
     topics=[Failing(HERE, "conn5:/event/Paid__e", "CRM", "Nobody listens.", "connections/conn5/topics/")],
     duties=[Failing(WHOLE, "mail", "mail", "ValueError.")],
-    told=[TOLD, *(replace(TOLD, kind=kind) for kind in ("other_body", "api_version", "missing_rate", "loop"))]
+    told=[
+        TOLD,
+        *(
+            replace(TOLD, kind=kind)
+            for kind in ("other_body", "api_version", "missing_rate", "loop", "saved_fix")
+        ),
+    ]
     + [replace(TOLD, kind=kind, run="", flow="") for kind in ("missing_event", "gap", "notice")],
     unequal=[Unequal(HERE, "Stripe", NOON, 2, 1)],
     silent=[Silent(HERE, "conn1", "Stripe", 7)],
     unusual=[Unusual(HERE, "anom1", "Stripe", "outage", "No charges came.", grave=True)],
     mail=[Failing(WHOLE, "server", "mail", "Connection refused.", "alerts/")],
+    channels=[Failing(WHOLE, "ch1", "Slack", "It answered 404 no_service.", "alerts/channels/")],
 )
 
 
@@ -288,4 +297,4 @@ def test_every_text_is_whole(condition):
 def test_no_two_incidents_share_a_key():
     keys = [condition.key for condition in judge(EVERYTHING, now=NOON)]
 
-    assert len(keys) == len(set(keys)) == 28
+    assert len(keys) == len(set(keys)) == 30
