@@ -18,8 +18,8 @@ from connectors.models import Connection
 from flows import queries
 from integrator.accounts.access import Scope, scope_of
 from integrator.accounts.rest import WITHIN, refusals
-from monitoring import standing
-from monitoring.anomaly_api import router
+from monitoring import budget_api, standing
+from monitoring.channel_api import router
 from monitoring.status_api import Status
 
 
@@ -105,4 +105,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("health/", Health.as_view(), name="health"),
     path("status/", Status.as_view(), name="status_api"),
     *router.urls,
+    *budget_api.router.urls,
 ]

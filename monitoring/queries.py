@@ -18,7 +18,7 @@ from integrator.accounts.models import Environment
 from integrator.kernel.redact import redact_text
 from monitoring import hours, standing
 from monitoring.conditions import Severity
-from monitoring.models import Alert, AlertDelivery, Duty
+from monitoring.models import Alert, AlertDelivery, AlertNotice, Duty
 from monitoring.shown import bars
 from monitoring.throughput import last_hour
 from monitoring.words import duration
@@ -103,6 +103,16 @@ def nav_counts(environment: Environment) -> dict[str, int]:
         "questions": Review.objects.open().filter(pair__environment=environment).count(),
         "halted": halted(environment).count(),
     }
+
+
+def told_by(alerts: Sequence[Alert]) -> dict[int, list[tuple[str, str]]]:
+    """Return by which channels each of `alerts` was told, is to be, or could not be: name and state."""
+    found: dict[int, dict[str, str]] = {}
+    rows = AlertNotice.objects.filter(alert__in=[alert.pk for alert in alerts]).order_by("id")
+    for notice in rows.select_related("channel", "dispatch"):
+        state = notice.dispatch.state if notice.dispatch else "waiting"
+        found.setdefault(notice.alert_id, {})[notice.channel.name] = state
+    return {alert: list(states.items()) for alert, states in found.items()}
 
 
 def mail_waits(environment: Environment) -> str:

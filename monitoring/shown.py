@@ -59,6 +59,8 @@ LOOKS: dict[str, Look] = {
     "warning": Look("Warning", "warn", "triangle-alert"),
     "info": Look("Information", "info", "info"),
     "over": Look("Over", "ok", "check"),
+    "sent": Look("Sent", "ok", "check"),
+    "given_up": Look("Given up", "err", "circle-x"),
     "acknowledged": Look("Acknowledged", "", "eye"),
     "muted": Look("Muted", "", "moon"),
     # flows

@@ -16,7 +16,7 @@ from integrator.accounts.access import environment_of, require, scope_of
 from integrator.web import Page, refuse
 from monitoring import alerts, balance, cursor, queries, recipients
 from monitoring.fragments import Edition, News, Reader
-from monitoring.models import Alert
+from monitoring.models import Alert, AlertRule
 
 # For how long an alert can be muted, by what the form sends.
 MUTES: dict[str, tuple[str, timedelta]] = {
@@ -80,6 +80,9 @@ def alert_list(request: HttpRequest, workspace: str, environment: str) -> HttpRe
     every = Alert.objects.of(here).told().select_related("environment")
     ended = every.filter(closed_at__isnull=False)
     page = Page.of(ended if past else every.open(), request)
+    told = queries.told_by(page.rows)
+    for alert in page.rows:
+        alert.told_by = told.get(alert.pk, [])  # type: ignore[attr-defined]  # for the page alone
     context = {
         "page": page,
         "alerts": page.rows if past else sorted(page.rows, key=queries.by_urgency),
@@ -90,6 +93,7 @@ def alert_list(request: HttpRequest, workspace: str, environment: str) -> HttpRe
         "mutes": [(key, words) for key, (words, _) in MUTES.items()],
         "mail_is_sent": recipients.mail_is_sent(),
         "mailed": recipients.of_page(here),
+        "by_default": not AlertRule.objects.filter(workspace=here.workspace, administrators=True).exists(),
         "mail_waits": queries.mail_waits(here),
         "workspace": scope_of(request).workspace,
         "environment": here,

@@ -29,6 +29,7 @@ from tests.integration.api.conftest import Stage, staged
 from tests.integration.api.routes import rest_routes
 from tests.integration.api.test_effects import an_effect
 from tests.integration.flows.asking import a_question
+from tests.integration.monitoring.told import a_channel_with_a_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +53,7 @@ def stranger() -> Client:
 def ids_of(acme: Stage) -> dict[str, Any]:
     """Return what stands for each part of an address, all of it acme's."""
     now = timezone.now()
+    channel, rule = a_channel_with_a_rule(acme.workspace)
     ada = a_person("ada@acme.test", Role.ADMIN, acme.workspace)
     token, _ = tokens.create(
         workspace=acme.workspace, user=ada, name="x", role=Role.VIEWER,
@@ -71,6 +73,8 @@ def ids_of(acme: Stage) -> dict[str, Any]:
         "effect": an_effect(acme, "skipped").public_id,
         "case": a_case(acme.deployment.flow).public_id,
         "step": "save",
+        "channel": channel.public_id,
+        "rule": rule.public_id,
         "object": "Account",
         **what_is_asked_of_the_org(acme),
     }
