@@ -77,6 +77,23 @@ class Pace(forms.Form):
     )
 
 
+class Approve(forms.Form):
+    """Which change of a record a person approves; what fits the field is checked behind it."""
+
+    way = forms.CharField(required=False, max_length=20)
+    length = forms.IntegerField(required=False, min_value=1, max_value=131_072, label="Length")
+    value = forms.CharField(required=False, max_length=255, label="Value")
+    keep = forms.BooleanField(required=False)
+    all = forms.BooleanField(required=False)
+
+
+class EditObject(forms.Form):
+    """The object of an event as a person has edited it; its JSON is read behind it."""
+
+    text = forms.CharField(strip=False, max_length=200_000, label="Object")
+    reason = forms.CharField(required=False, max_length=400, label="Why")
+
+
 class Deploy(forms.Form):
     """Which version is to be live."""
 
@@ -292,3 +309,53 @@ class Daily(forms.Form):
         label="Days to look back",
         help_text="It finds changes that Salesforce did not tell of. With 0 nothing is compared.",
     )
+
+
+class Merging(forms.Form):
+    """Which records of which org are to become one."""
+
+    connection = forms.ChoiceField(label="Salesforce connection")
+    object = forms.ChoiceField(label="What they are")
+    ids = forms.CharField(
+        max_length=1_000,
+        label="Two or three records",
+        help_text="Ids, or addresses of records in Salesforce, one a line. The first one is kept, unless you "
+        "choose another one on the next page.",
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocomplete": "off"}),
+    )
+
+    def __init__(
+        self, *args: Any, connections: list[tuple[str, str]], objects: tuple[str, ...], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["connection"].choices = connections  # type: ignore[attr-defined]  # it is a ChoiceField
+        self.fields["object"].choices = [(one, one) for one in objects]  # type: ignore[attr-defined]  # as above
+        if len(connections) == 1:
+            self.fields["connection"].widget = forms.HiddenInput()
+            self.fields["connection"].initial = connections[0][0]
+
+
+class MergeGo(forms.Form):
+    """That a person has read what a merge does, and wants it."""
+
+    sure = forms.BooleanField(
+        label="These records are the same customer, and I have read what changes",
+        error_messages={"required": "Tick this first: a merge cannot be taken back with a click."},
+    )
+    confirmation = forms.CharField(label="Type PRODUCTION to go on", max_length=20)
+
+    def __init__(self, *args: Any, production: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not production:
+            del self.fields["confirmation"]
+
+    def clean_confirmation(self) -> str:
+        """
+        Return the word that was typed.
+
+        :raises ValidationError: if it is another one
+        """
+        given = str(self.cleaned_data["confirmation"]).strip()
+        if given != "PRODUCTION":
+            raise forms.ValidationError("This environment is production. Type the word to go on.")
+        return given

@@ -33,6 +33,7 @@ from flows.models import (
     Gate,
     GroupRetry,
     Lane,
+    Merge,
     Notice,
     Passage,
     Purge,
@@ -41,6 +42,7 @@ from flows.models import (
     Run,
     SweptObject,
 )
+from flows.models.merging import BIN
 from flows.passages import KEPT
 from flows.queries import first_id
 from flows.sweeps import LONG_LIVED
@@ -206,6 +208,12 @@ def _old_retries(before: datetime) -> Rows:
     return GroupRetry.objects.filter(ended_at__lt=before)
 
 
+def _old_merges(before: datetime) -> Rows:
+    """Return merges that ended, with the records as they were, and those that were only looked at."""
+    looked = Q(state=Merge.State.CHECKED, created_at__lt=before)
+    return Merge.objects.filter(Q(ended_at__lt=before) | looked)
+
+
 def _forgotten_causes(before: datetime) -> Rows:
     """Return causes that have no letters any more, nor had anything arranged about them lately."""
     letter = DeadLetter.objects.filter(fingerprint=OuterRef("fingerprint"))
@@ -281,6 +289,10 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "causes", "causes of dead letters that are gone", Cause, "", lambda: REPORTED, _forgotten_causes,
         _delete(Cause),
+    ),
+    Subject(
+        "merges", "merges of records", Merge, "",
+        lambda: max(BIN, timedelta(days=settings.KEEP_EVENTS_DAYS)), _old_merges, _delete(Merge),
     ),
     Subject("gates", "turns that were taken", Gate, "", lambda: USED_UP, _used_gates, _delete(Gate)),
     Subject("bursts", "bursts that are over", Burst, "", lambda: CALMED, _old_bursts, _delete(Burst)),

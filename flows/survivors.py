@@ -102,9 +102,17 @@ def lines_of(
     known = [_in_one_currency(field, mixed) for field in fields]
     wanted = dict(_places(known, chosen or {}, len(records)))
     order = _order(records, cleaned, preset)
-    found = _survivors([field.name for field in known], cleaned, order, wanted)
+    names = [field.name for field in known]
+    found = _survivors(names, cleaned, order, wanted)
+    usual = _survivors(names, cleaned, order, dict(_places(known, {}, len(records))))
     lines = [
-        _line(field, tuple(record[field.name] for record in cleaned), found[field.name], preset, chosen or {})
+        _line(
+            field,
+            tuple(record[field.name] for record in cleaned),
+            found[field.name],
+            usual[field.name],
+            preset,
+        )
         for field in known
     ]
     return sorted(lines, key=lambda line: not line.differs)  # a stable sort: otherwise as the org has them
@@ -183,14 +191,13 @@ def _survivors(
     return found
 
 
-def _line(
-    field: Field, values: tuple[Any, ...], winner: int, preset: Preset, chosen: Mapping[str, int]
-) -> Line:
+def _line(field: Field, values: tuple[Any, ...], winner: int, usual: int, preset: Preset) -> Line:
+    """Return the line of a field that is taken from `winner`, and without a person's choice from `usual`."""
     differs = len({_plain(value) for value in values}) > 1
     told = sum(_plain(value) is not None for value in values)
     if not differs:
         reason = Reason.SAME
-    elif field.name in chosen and not field.fixed:
+    elif _plain(values[winner]) != _plain(values[usual]):
         reason = Reason.CHOSEN
     elif field.fixed or field.money:
         reason = Reason.KEPT

@@ -49,6 +49,7 @@ KINDS: dict[str, Kind] = {
     "internal_failure": Kind("Internal failure"),
     "in_doubt": Kind("In doubt"),
     "reviews": Kind("Questions"),
+    "merges": Kind("Merge"),
     "standstill": Kind("Standstill", patience=timedelta(seconds=20)),
     "dispatch_crash": Kind("Dispatch", patience=timedelta(seconds=10)),
     "feed": Kind("Live updates", patience=USUAL),

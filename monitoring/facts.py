@@ -169,6 +169,7 @@ class Facts:
     causes: Sequence[Cause] = ()
     in_doubt: Sequence[Pending] = ()
     reviews: Sequence[Pending] = ()
+    merges: Sequence[Pending] = ()
     crashed: Sequence[Pending] = ()
     standstill: Standstill = field(default_factory=lambda: Standstill(None, None))
     feed_since: datetime | None = None

@@ -19,6 +19,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from connectors.models import Connection, Cursor
 from flows import error_catalogue, missed_changes, queries, topics
 from flows.models import Change, DeadLetter, Deployment, Effect, Event, Impact, Review, Run
+from flows.models.merging import Merge
 from monitoring import anomalies, cursor, spending, tidings
 from monitoring.conditions import Place
 from monitoring.facts import (
@@ -83,6 +84,7 @@ def _seldom(places: Places, everywhere: Sequence[Place], now: datetime) -> Facts
     return Facts(
         in_doubt=_pending(Effect.objects.in_doubt(), places),
         reviews=_pending(Review.objects.open().exclude(kind=Review.Kind.IN_DOUBT), places),
+        merges=_merges(places),
         feed_since=_feed_since(),
         walks=_walks(places),
         topics=[*_topics(places, now), *_polled(places, now)],
@@ -305,6 +307,13 @@ def _cause(letter: DeadLetter, place: Place, count: int) -> Cause:
 def _pending(rows: QuerySet[Any], places: Places) -> list[Pending]:
     grouped = rows.order_by().values("pair__environment").annotate(count=Count("pk"), newest=Max("pk"))
     return [Pending(places.at(row["pair__environment"]), row["count"], row["newest"]) for row in grouped]
+
+
+def _merges(places: Places) -> list[Pending]:
+    """Return how many merges of records somebody has to look at."""
+    grouped = Merge.objects.to_look_at().order_by().values("connection__environment")
+    rows = grouped.annotate(count=Count("pk"), newest=Max("pk"))
+    return [Pending(places.at(row["connection__environment"]), row["count"], row["newest"]) for row in rows]
 
 
 def _crashed(places: Places, oldest: datetime | None) -> list[Pending]:

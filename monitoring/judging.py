@@ -212,6 +212,14 @@ def _doubts(facts: Facts, now: datetime) -> Iterator[Condition]:
             text="Runs wait for the answers; everything else goes on. Open them and choose an answer.",
             count=one.count, newest=one.newest,
         )  # fmt: skip
+    for one in facts.merges:
+        yield Condition.at(
+            one.place, kind="merges", about="records", severity=Severity.WARNING, page="merges/?state=failed",
+            title=f"{counted(one.count, 'merge')} of records did not end as it should",
+            text="What was found afterwards is not what was wanted, or nobody can say what became of the "
+            "records. Open it, put right in Salesforce what it names, and say that you have looked at it.",
+            count=one.count, newest=one.newest,
+        )  # fmt: skip
 
 
 def _crashed(facts: Facts, now: datetime) -> Iterator[Condition]:

@@ -82,6 +82,13 @@ PLACES: tuple[Place, ...] = (
         views=("flows:question", "flows:discard_question", "flows:effects"),
     ),
     Place("Links", "flows:links", "link-2", "runs.view", "l", views=("flows:link",)),
+    Place(
+        "Merges",
+        "flows:merges",
+        "layers",
+        "runs.view",
+        views=("flows:merge", "flows:merge_records", "flows:run_merge"),
+    ),
     Place("Events", "flows:events", "inbox", "runs.view", "e", views=("flows:event",)),
     Place(
         "Flows",

@@ -39,6 +39,8 @@ POLICY: dict[str, frozenset[Role]] = {
     # Which approvals a role may decide says each of them; people that it names may have any of these.
     "approvals.decide": EVERYBODY - {Role.AUDITOR},
     "effects.decide": frozenset({Role.OPERATOR, Role.ADMIN}),
+    # It shows whole records, whatever else the role may see.
+    "records.merge": frozenset({Role.OPERATOR, Role.APPROVER, Role.ADMIN}),
     "connections.view": EVERYBODY,
     "connections.manage": frozenset({Role.ADMIN}),
     "connections.pause": frozenset({Role.OPERATOR, Role.ADMIN}),
@@ -81,6 +83,7 @@ MEANING: dict[str, str] = {
     "reviews.answer": "answer questions",
     "approvals.decide": "approve or decline",
     "effects.decide": "decide about effects",
+    "records.merge": "compare records of Salesforce and merge them",
     "connections.view": "see connections",
     "connections.manage": "set up connections",
     "connections.pause": "pause connections",

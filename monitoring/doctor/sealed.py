@@ -24,6 +24,7 @@ from flows.models import (
     SavedFix,
     TestCase,
 )
+from flows.models.merging import Merge
 from integrator import vault
 from monitoring.doctor.findings import Finding, broken, well
 from monitoring.doctor.look import Look, named
@@ -44,6 +45,8 @@ SEALED: tuple[tuple[type[Model], str], ...] = (
     (Link, "agreed"),
     (Link, "base"),
     (LinkChange, "values"),
+    (Merge, "before"),
+    (Merge, "sent"),
     (AppliedVersion, "past"),
     (Effect, "request"),
     (Effect, "result"),

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 
 from flows import approvals, directories, group_retries, merges, nights, resyncs, retention, sweeps, walk
 from flows.impact import keeping, looking
+from flows.merging import working
 from flows.recognising import rules
 from integrator.processes import die_with_parent
 from monitoring import alerts, anomalies, courier, flow_anomalies, hours
@@ -26,6 +27,7 @@ WALK_EVERY = 10.0
 SWEEP_EVERY = 30.0
 RESYNC_EVERY = 5.0
 MERGES_EVERY = 2.0
+MERGING_EVERY = 1.0
 NIGHT_EVERY = 60.0
 LOOK_EVERY = 60.0
 APPROVALS_EVERY = 15.0
@@ -76,6 +78,7 @@ def tasks() -> Sequence[Task]:
         Task("night", NIGHT_EVERY, lambda now: nights.begin_due(now=now)),
         Task("resync", RESYNC_EVERY, lambda now: resyncs.go_due(now=now)),
         Task("merges", MERGES_EVERY, lambda now: merges.follow_due(now=now)),
+        Task("merging", MERGING_EVERY, lambda now: working.go_due(now=now)),
         Task("approvals", APPROVALS_EVERY, lambda now: approvals.follow_due(now=now)),
         Task("customers", DIRECTORIES_EVERY, lambda now: directories.read_due(now=now)),
         Task("directories", DIRECTORIES_BEGIN_EVERY, lambda now: directories.begin_due(now=now)),

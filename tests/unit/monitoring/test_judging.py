@@ -259,6 +259,7 @@ EVERYTHING = Facts(
     causes=[CAUSE, replace(CAUSE, fingerprint="e" * 64, internal=True)],
     in_doubt=[Pending(HERE, 1, 1)],
     reviews=[Pending(HERE, 2, 4)],
+    merges=[Pending(HERE, 1, 5)],
     crashed=[Pending(HERE, 1, 0)],
     standstill=Standstill(NOON - timedelta(hours=1), None),
     feed_since=NOON - timedelta(hours=1),

@@ -1,0 +1,205 @@
+"""This module tells how two records of one customer become one from here, and what follows them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from connectors import gateway
+from connectors.models import Connection
+from flows.merging import checking, undoing, working
+from flows.merging.checking import Wanted
+from flows.models import Link, Merge, Review, Run
+from integrator.accounts.models import AuditEntry
+from integrator.kernel.refusals import Unacceptable
+from tests.journeys.both_sides import BothSides
+from tests.journeys.bridge import Bridge, Service
+from tests.journeys.test_merges import accounts, an_account
+
+SOAP = "/services/Soap/"
+
+
+def looked_at(connection: Connection, *ids: str, object_: str = "Account", **more: Any) -> Merge:
+    wanted = Wanted(connection, object_, ids, **more)
+    return checking.check(wanted, actor="ada", now=timezone.now())
+
+
+def asked(merge: Merge) -> Merge:
+    return working.begin(merge=merge, actor="otto", now=timezone.now())
+
+
+def go(*, later: timedelta = timedelta()) -> Merge:
+    working.go_due(now=timezone.now() + later)
+    return Merge.objects.latest("pk")
+
+
+def test_a_merged_customer_goes_on_with_the_record_that_was_kept(sides: BothSides) -> None:
+    sides.live(policy="stripe")
+    (customer,) = sides.customers(1)
+    crm = sides.bridge.pair.salesforce
+    loser, kept = sides.ids[customer], an_account(sides, Name="By hand", Site="Leeds")
+    org = sides.bridge.salesforce
+    person = org.turn("changes", object="Contact", act="create", values={"LastName": "P", "AccountId": loser})
+    sides.settle()
+
+    merge = looked_at(crm, kept, loser, chosen={"Name": loser})
+
+    assert merge.values() == {"Name": "Customer 0", "Phone": "1"}
+    assert len(accounts(sides)) == 2  # nothing was changed
+    assert working.go_due(now=timezone.now()) == 0
+    asked(merge)
+    done = go()
+
+    assert (done.state, done.failure) == ("done", "")
+    (left,) = accounts(sides).values()
+    assert (left["Id"], left["Name"], left["Site"], left["Phone"]) == (kept, "Customer 0", "Leeds", "1")
+    assert all(line["ok"] for line in done.verified)
+    assert {line["about"] for line in done.verified} >= {"Contact.AccountId", customer, f"Account {loser}"}
+    assert (Link.objects.get().record_id, Link.objects.get().merged_from) == (kept, loser)
+    undo = undoing.undo_of(done)
+    assert undo["restore"] == [{"id": loser, "name": "Customer 0"}]
+    assert {one["field"]: one["before"] for one in undo["values"]} == {"Name": "By hand", "Phone": None}
+    assert [one["ids"] for one in undo["children"]] == [[person["id"]]]
+    acts = AuditEntry.objects.filter(action__startswith="merge.").order_by("position")
+    assert [(one.action, one.actor) for one in acts] == [
+        ("merge.checked", "ada"),
+        ("merge.asked", "otto"),
+        ("merge.ended", working.ENGINE),
+    ]
+
+    sides.settle()
+    sides.ids[customer] = kept
+    sides.in_stripe(customer, phone="2")
+    sides.settle()
+    sides.in_salesforce(customer, Name="Changed there")
+    sides.settle()
+
+    assert sides.stand()[customer] == ("Changed there", "2", "Changed there", "2")
+    assert list(accounts(sides)) == [kept]
+    assert not Run.objects.exclude(state="done").exists()
+    assert not Review.objects.open().exists()
+
+
+@pytest.fixture
+def org(bridge: Bridge) -> Service:
+    return bridge.salesforce
+
+
+@pytest.fixture
+def looked(bridge: Bridge, org: Service) -> Merge:
+    ids = [
+        str(org.turn("changes", object="Account", act="create", values={"Name": name})["id"])
+        for name in ("kept", "lost")
+    ]
+    return looked_at(bridge.pair.salesforce, *ids, chosen={"Name": ids[1]})
+
+
+def merged(org: Service, merge: Merge) -> bool:
+    return [one["Id"] for one in org.look("records", object="Account")["records"]] == [merge.master]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "sent"),
+    [
+        ("/queryAll", "reset", 1),
+        ("/describe", "reset", 1),
+        ("/query/", "reset", 1),
+        (SOAP, "reset", 2),
+        (SOAP, "after", 1),
+        (SOAP, "garbage", 2),
+    ],
+    ids=["asking", "describing", "reading", "lost before", "lost after", "a proxy's page"],
+)
+def test_whichever_call_is_lost_they_are_merged_once(
+    org: Service, looked: Merge, path: str, kind: str, sent: int
+) -> None:
+    asked(looked)
+    org.break_calls(kind, path, times=1)
+
+    first = go()
+    assert (first.state, first.attempts) == ("in_doubt" if path == SOAP else "running", 1)
+    for minutes in (2, 4):
+        go(later=timedelta(minutes=minutes))
+
+    last = Merge.objects.get()
+    assert (last.state, last.failure) == ("done", "")
+    assert merged(org, looked)
+    assert org.calls(SOAP) == sent
+
+
+def test_after_the_merge_a_lost_look_is_taken_again_and_nothing_is_sent_twice(
+    org: Service, looked: Merge
+) -> None:
+    asked(looked)
+    org.break_calls("reset", "/queryAll", nth=2, times=1)
+
+    assert go().merged_at is not None
+    assert Merge.objects.get().state == "running"
+    assert go(later=timedelta(minutes=1)).state == "done"
+    assert org.calls(SOAP) == 1
+
+
+def test_records_that_have_changed_since_are_not_merged(org: Service, looked: Merge) -> None:
+    asked(looked)
+    org.turn("changes", object="Account", act="update", id=looked.losers[0], values={"Phone": "9"})
+
+    ended = go()
+
+    assert ended.state == "refused"
+    assert "have changed since they were looked at: Phone" in ended.failure
+    assert not merged(org, looked)
+    assert org.calls(SOAP) == 0
+
+
+def test_what_salesforce_refuses_is_told_and_nothing_has_changed(org: Service, looked: Merge) -> None:
+    rule = {"object": "Account", "field": "Name", "operator": "=", "value": "lost"}
+    org.turn("rules", **rule, message="Names are not lost")
+    asked(looked)
+
+    ended = go()
+
+    assert (ended.state, ended.failure_code) == ("refused", "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+    assert "Names are not lost" in ended.failure
+    assert not merged(org, looked)
+
+
+def test_what_is_not_as_it_should_be_afterwards_is_named_until_somebody_has_looked(
+    org: Service, looked: Merge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = gateway.call_many
+
+    def stubborn(**wanted: Any) -> Any:
+        if wanted["action"] == "merge":
+            for request in wanted["requests"]:
+                request["values"] = {"Name": "Set by an automation"}
+        return usual(**wanted)
+
+    monkeypatch.setattr(gateway, "call_many", stubborn)
+    asked(looked)
+
+    ended = go()
+
+    assert ended.state == "failed"
+    assert "other values than were given in Name" in ended.failure
+    assert merged(org, looked)
+    assert Merge.objects.to_look_at().count() == 1
+    working.look_at(merge=ended, actor="otto", now=timezone.now())
+    assert not Merge.objects.to_look_at().exists()
+
+
+def test_a_merge_is_begun_once_soon_and_not_beside_another_of_the_same_record(
+    bridge: Bridge, looked: Merge
+) -> None:
+    other = looked_at(bridge.pair.salesforce, *reversed(looked.ids))
+    asked(looked)
+
+    with pytest.raises(working.AlreadyHandled):
+        asked(looked)
+    with pytest.raises(Unacceptable, match="being merged already"):
+        asked(other)
+    Merge.objects.filter(pk=other.pk).update(created_at=timezone.now() - timedelta(hours=2))
+    with pytest.raises(Unacceptable, match="more than an hour ago"):
+        asked(other)
