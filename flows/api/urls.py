@@ -16,6 +16,7 @@ from flows.api.impact import ImpactViewSet
 from flows.api.inbox import EventViewSet
 from flows.api.letters import DeadLetterViewSet
 from flows.api.links import LinkViewSet
+from flows.api.merging import MergeViewSet
 from flows.api.missed import MissedEventsViewSet
 from flows.api.missed_changes import MissedChangesViewSet
 from flows.api.offers import OfferViewSet
@@ -42,6 +43,7 @@ router.register("dead-letters", DeadLetterViewSet, basename="dead-letter")
 router.register("reviews", QuestionViewSet, basename="review")
 router.register("links", LinkViewSet, basename="link")
 router.register("effects", EffectViewSet, basename="effect")
+router.register("merges", MergeViewSet, basename="merge")
 router.register("exchange-rates", ExchangeRateViewSet, basename="exchange-rate")
 
 DRAFT = rf"^flows/(?P<flow>{PUBLIC_ID})/draft/"
@@ -76,6 +78,10 @@ urlpatterns = [
         name="stop-group-retry",
     ),
     *router.urls,
+    *(
+        re_path(rf"^merges/(?P<id>{PUBLIC_ID})/{act}/$", MergeViewSet.as_view({"post": act}), name=f"merge-{act}")
+        for act in ("run", "seen")
+    ),
     re_path(OF_A_FLOW + "try/$", TrialViewSet.as_view({"post": "try_out"}), name="try"),
     re_path(OF_A_FLOW + "passages/$", PassageViewSet.as_view({"get": "list"}), name="passages"),
     re_path(OF_A_FLOW + "shadow/$", TrialViewSet.as_view({"post": "shadow"}), name="shadow"),

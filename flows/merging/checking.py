@@ -125,6 +125,7 @@ def preview(wanted: Wanted) -> Preview:
             field="ids",
         )
     records = [found[one] for one in wanted.ids]
+    _check_chosen(wanted, described)
     lines = lines_of(described.fields, records, preset=wanted.preset, chosen=_places(wanted))
     return Preview(
         wanted=wanted,
@@ -144,6 +145,15 @@ def _check(wanted: Wanted) -> None:
         raise Unacceptable(f"Salesforce merges {', '.join(OBJECTS)}, and nothing else.", field="object")
     if not 2 <= len(set(wanted.ids)) == len(wanted.ids) <= MOST:
         raise Unacceptable("Two or three different records are merged at a time.", field="ids")
+
+
+def _check_chosen(wanted: Wanted, described: Described) -> None:
+    free = {field.name for field in described.fields if not field.fixed}
+    for name, record in (wanted.chosen or {}).items():
+        if name not in free:
+            raise Unacceptable(f"Nobody can choose whose {name[:80]} survives.", field="chosen")
+        if record not in wanted.ids:
+            raise Unacceptable(f"{record[:40]} is none of the records to merge.", field="chosen")
 
 
 def _places(wanted: Wanted) -> dict[str, int]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from connectors import gateway
@@ -14,7 +15,10 @@ from flows.merging import checking, undoing, working
 from flows.merging.checking import Wanted
 from flows.models import Link, Merge, Review, Run
 from integrator.accounts.models import AuditEntry
+from integrator.accounts.roles import Role
 from integrator.kernel.refusals import Unacceptable
+from tests.builders import a_person
+from tests.integration.api.conftest import Program
 from tests.journeys.both_sides import BothSides
 from tests.journeys.bridge import Bridge, Service
 from tests.journeys.test_merges import accounts, an_account
@@ -203,3 +207,66 @@ def test_a_merge_is_begun_once_soon_and_not_beside_another_of_the_same_record(
     Merge.objects.filter(pk=other.pk).update(created_at=timezone.now() - timedelta(hours=2))
     with pytest.raises(Unacceptable, match="more than an hour ago"):
         asked(other)
+
+
+def test_the_screen_leads_from_two_addresses_to_one_record(
+    bridge: Bridge, org: Service, looked: Merge, client: Client
+) -> None:
+    kept, lost = looked.ids
+    here = bridge.pair.environment
+    client.force_login(a_person("otto@acme.test", Role.APPROVER, here.workspace))
+    at = f"/w/{here.workspace.slug}/{here.slug}/merges/"
+    org.turn("changes", object="Account", act="update", id=lost, values={"Phone": "<b>7</b>"})
+    wrong = client.get(f"{at}new/", {"ids": "kept and lost"})
+    addresses = f"https://acme.lightning.force.com/lightning/r/Account/{lost[:15]}/view\n{kept}"
+    seen = client.get(f"{at}new/", {"ids": addresses, "object": "Account"})
+    page = seen.content.decode()
+    form = {"connection": bridge.pair.salesforce.public_id, "object": "Account", "ids": f"{lost},{kept}"}
+    elsewhere = client.get(f"{at}new/", {**form, "keep": kept})
+
+    assert "is neither the id of a record" in wrong.content.decode()
+    assert f'name="take.Name" value="{lost}" checked' in page
+    assert "&lt;b&gt;7&lt;/b&gt;" in page
+    assert f'name="take.Name" value="{kept}" checked' in elsewhere.content.decode()
+
+    answer = client.post(f"{at}new/", {**form, "take.Name": kept, "take.Phone": lost})
+    merge = Merge.objects.latest("pk")
+    dry = client.get(answer["Location"]).content.decode()
+    assert (merge.values(), merge.state) == ({"Name": "kept"}, "checked")
+    assert "Nothing has changed yet" in dry
+    assert client.post(f"{at}{merge.public_id}/run/").status_code == 422  # not ticked
+    assert client.post(f"{at}{merge.public_id}/run/", {"sure": "on"}).status_code == 302
+    watched = client.get(f"{at}{merge.public_id}/progress/", {"seen": "running"})
+    assert "The records are compared with what you have seen" in watched.content.decode()
+    assert go().state == "done"
+    told = client.get(f"{at}{merge.public_id}/").content.decode()
+    assert "The records are one now" in told
+    assert "How to take it back" in told
+    assert client.get(f"{at}{merge.public_id}/before/").json()["before"][kept]["Name"] == "kept"
+    assert merge.public_id in client.get(at).content.decode()
+
+
+def test_a_program_looks_and_merges_and_who_may_not_sees_no_values(bridge: Bridge, org: Service) -> None:
+    workspace, crm = bridge.pair.environment.workspace, bridge.pair.salesforce
+    ids = [
+        str(org.turn("changes", object="Contact", act="create", values={"LastName": name})["id"])
+        for name in ("A", "B")
+    ]
+    operator, designer = Program("operator", workspace), Program("designer", workspace)
+    body = {"connection": crm.public_id, "object": "Contact", "ids": ids}
+
+    bad = operator.post("merges/", {**body, "chosen": {"LastName": "001000000000000"}})
+    denied = designer.post("merges/", body)
+    looked = operator.post("merges/", {**body, "chosen": {"LastName": ids[1]}})
+    again = operator.post(f"merges/{looked.json()['id']}/run/")
+
+    assert (bad.status_code, denied.status_code) == (400, 403)
+    assert (looked.status_code, looked.json()["values"]) == (201, {"LastName": "B"})
+    assert (again.status_code, again.json()["state"]) == (202, "running")
+    assert operator.post(f"merges/{looked.json()['id']}/run/").status_code == 409
+    assert go().state == "done"
+    shown = designer.get(f"merges/{looked.json()['id']}/").json()
+    assert (shown["state"], shown["values"], shown["before"]) == ("done", None, None)
+    assert [one["id"] for one in designer.get("merges/", state="done").json()["results"]] == [shown["id"]]
+    (left,) = org.look("records", object="Contact")["records"]
+    assert (left["Id"], left["LastName"]) == (ids[0], "B")
