@@ -34,6 +34,7 @@ from flows.models import (
     GroupRetry,
     Lane,
     Merge,
+    Mending,
     Notice,
     Passage,
     Purge,
@@ -242,6 +243,7 @@ def _empty(events: list[int], now: datetime) -> None:
     runs = list(Run.objects.filter(event__in=events).values_list("id", flat=True))
     Attempt.objects.filter(run__in=runs).delete()
     DeadLetter.objects.filter(event__in=events).delete()
+    Mending.objects.filter(run__in=runs).delete()
     Review.objects.filter(run__in=runs).delete()
     Notice.objects.filter(run__in=runs).update(run=None)
     recorded = Effect.objects.filter(run=OuterRef("pk"))

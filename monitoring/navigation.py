@@ -70,7 +70,7 @@ PLACES: tuple[Place, ...] = (
         "runs.view",
         "d",
         counted=DEAD,
-        views=("flows:letter_group", "flows:discard", "flows:discard_group"),
+        views=("flows:letter_group", "flows:letter", "flows:fixes", "flows:discard", "flows:discard_group"),
     ),
     Place(
         "Questions",

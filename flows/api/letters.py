@@ -55,8 +55,8 @@ class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
         model = DeadLetter
         fields = (
             "id", "environment", "event", "external_id", "run", "flow", "error_class", "code", "field",
-            "step", "message", "suggestion", "fingerprint", "created_at", "resolved_at", "resolution",
-            "resolved_by", "verdict",
+            "step", "system", "http_status", "message", "suggestion", "fingerprint", "created_at",
+            "resolved_at", "resolution", "resolved_by", "verdict",
         )  # fmt: skip
         read_only_fields = fields
 

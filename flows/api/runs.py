@@ -10,7 +10,7 @@ from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
 
-from flows.models import Attempt, Event, Fate, Pair, Run
+from flows.models import Attempt, Event, Fate, Mending, Pair, Run
 from integrator import vault
 from integrator.accounts.access import Scope
 from integrator.accounts.rest import PUBLIC_ID, WITHIN, RowFilter, ScopedViewSet, refusals
@@ -39,7 +39,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         model = Run
         fields = (
             "id", "flow", "version", "environment", "event", "subject", "replay", "state", "fate", "reason",
-            "attempts", "amount", "currency", "created_at", "next_attempt_at", "first_failed_at",
+            "attempts", "mended", "amount", "currency", "created_at", "next_attempt_at", "first_failed_at",
             "finished_at",
         )  # fmt: skip
         read_only_fields = fields
@@ -70,14 +70,26 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
         return masked
 
 
+class MendingSerializer(serializers.ModelSerializer[Mending]):
+    """What a person, or a saved fix, has changed for a run."""
+
+    saved_fix = serializers.CharField(source="saved_fix.public_id", default=None, allow_null=True)
+
+    class Meta:
+        model = Mending
+        fields = ("kind", "paths", "actor", "reason", "saved_fix", "created_at")
+        read_only_fields = fields
+
+
 class RunDetailSerializer(RunSerializer):
     """A run with its attempts."""
 
     tries = AttemptSerializer(many=True, read_only=True)
+    mendings = MendingSerializer(many=True, read_only=True)
 
     class Meta:
         model = Run
-        fields = (*RunSerializer.Meta.fields, "tries")
+        fields = (*RunSerializer.Meta.fields, "tries", "mendings")
         read_only_fields = fields
 
 
@@ -138,7 +150,7 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet
     def get_queryset(self) -> Any:
         """Return the runs, without what nobody reads of their event and version."""
         rows = super().get_queryset().defer("event__body", "version__document")
-        return rows.prefetch_related("tries") if self.action == "retrieve" else rows
+        return rows.prefetch_related("tries", "mendings__saved_fix") if self.action == "retrieve" else rows
 
     def get_serializer_class(self) -> type[RunSerializer]:
         """Return the longer form for one run."""

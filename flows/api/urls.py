@@ -15,6 +15,7 @@ from flows.api.group_retries import GroupRetryViewSet
 from flows.api.impact import ImpactViewSet
 from flows.api.inbox import EventViewSet
 from flows.api.letters import DeadLetterViewSet
+from flows.api.mending import MendingViewSet, SavedFixViewSet
 from flows.api.links import LinkViewSet
 from flows.api.merging import MergeViewSet
 from flows.api.missed import MissedEventsViewSet
@@ -40,6 +41,7 @@ router.register("impacts", ImpactViewSet, basename="impact")
 router.register("events", EventViewSet, basename="event")
 router.register("runs", RunViewSet, basename="run")
 router.register("dead-letters", DeadLetterViewSet, basename="dead-letter")
+router.register("saved-fixes", SavedFixViewSet, basename="saved-fix")
 router.register("reviews", QuestionViewSet, basename="review")
 router.register("links", LinkViewSet, basename="link")
 router.register("effects", EffectViewSet, basename="effect")
@@ -65,6 +67,19 @@ urlpatterns = [
         CAUSES + r"(?P<id>[A-Za-z0-9_-]{1,64})/retry/$",
         GroupRetryViewSet.as_view({"get": "preview", "post": "begin"}),
         name="retry-cause",
+    ),
+    re_path(
+        CAUSES + r"(?P<id>[A-Za-z0-9_-]{1,64})/approve/$",
+        MendingViewSet.as_view({"post": "approve_cause"}),
+        name="approve-cause",
+    ),
+    *(
+        re_path(
+            rf"^dead-letters/(?P<id>{PUBLIC_ID})/{act}/$",
+            MendingViewSet.as_view({method: act}),
+            name=f"dead-letter-{act}",
+        )
+        for act, method in (("remedy", "get"), ("object", "get"), ("approve", "post"), ("edit", "post"))
     ),
     re_path(r"^dead-letters/retries/$", GroupRetryViewSet.as_view({"get": "list"}), name="group-retries"),
     re_path(

@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 
 from flows.error_catalogue import of_failure
-from flows.models import DeadLetter
+from flows.models import DeadLetter, Run
 
 register = template.Library()
 
@@ -41,3 +41,9 @@ def verdict(letter: DeadLetter) -> dict[str, Any]:
         "icon": icon,
         "particulars": [(_WORDS[name], value) for name, value in found.params.items() if name in _WORDS],
     }
+
+
+@register.inclusion_tag("flows/_mended.html")
+def mended(run: Run) -> dict[str, Any]:
+    """Say what was changed for `run`, by whom and when; of most runs nothing was."""
+    return {"mendings": list(run.mendings.order_by("id")) if run.mended else []}

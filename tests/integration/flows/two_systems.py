@@ -28,7 +28,13 @@ class TwoSystems:
         self.answers: dict[str, Callable[[Mapping[str, Any]], Any]] = {}  # by action, instead of the usual
 
     def __call__(
-        self, *, connection_id: int, action: str, requests: Sequence[Mapping[str, Any]], deadline: float
+        self,
+        *,
+        connection_id: int,
+        action: str,
+        requests: Sequence[Mapping[str, Any]],
+        deadline: float,
+        cause: int = 0,
     ) -> list[Any]:
         self.calls.append((action, list(requests)))
         answer = self.answers.get(action) or getattr(self, f"_{action}")

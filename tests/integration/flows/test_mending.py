@@ -1,0 +1,268 @@
+"""This module tests that dead letters are mended as people approve, or by themselves, and never for money."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from flows import editing, mending, payloads, remedies, saved_fixes
+from flows.lanes import WorkerLease
+from flows.mending import Approval
+from flows.models import DeadLetter, Event, GroupRetry, Mending, Notice, Pair, Run, SavedFix
+from integrator import vault
+from integrator.accounts.models import AuditEntry
+from integrator.kernel.errors import Refused
+from integrator.kernel.redact import MASK
+from integrator.kernel.refusals import Unacceptable
+from tests.builders import an_environment
+from tests.integration.flows.given import a_charge, a_worker, an_event
+from tests.integration.flows.reading import Reader
+from tests.integration.flows.two_systems import UPSERT, TwoSystems, a_deployed_flow, systems, work_until_quiet
+
+__all__ = ["systems"]
+
+pytestmark = pytest.mark.django_db
+
+LONG, LENGTH = "Visa and " * 20, 40
+TOO_LONG = Refused(
+    f"Card Brand: data value too large: (max length={LENGTH})",
+    code="STRING_TOO_LONG",
+    field="Card_Brand__c",
+    http_status=400,
+)
+
+
+@pytest.fixture
+def worker(db: None) -> WorkerLease:
+    return a_worker()
+
+
+@pytest.fixture
+def org(pair: Pair, systems: TwoSystems) -> TwoSystems:
+    """Return an org whose card brand takes forty characters, below a live flow."""
+    a_deployed_flow(pair, UPSERT)
+
+    def upsert(request: dict[str, Any]) -> Any:
+        brand = request["values"].get("Card_Brand__c") or ""
+        return TOO_LONG if len(brand) > LENGTH else systems._upsert(request)
+
+    systems.answers["upsert"] = upsert
+    return systems
+
+
+def pay(pair: Pair, org: TwoSystems, **fields: Any) -> dict[str, Any]:
+    charge = a_charge(**{"brand": LONG} | fields)
+    an_event(pair.stripe, charge)
+    intent = str(charge["payment_intent"])
+    org.objects[intent] = {"id": intent, "object": "payment_intent", "latest_charge": charge}
+    return charge
+
+
+def a_letter(pair: Pair, org: TwoSystems, worker: WorkerLease, **fields: Any) -> DeadLetter:
+    pay(pair, org, **fields)
+    work_until_quiet(worker)
+    return DeadLetter.objects.unresolved().latest("id")
+
+
+def approve(letter: DeadLetter, **how: Any) -> DeadLetter:
+    return mending.approve(letter=letter, approval=Approval(**how), actor="otto", now=timezone.now())
+
+
+def brands(org: TwoSystems) -> list[str]:
+    return [str(record["Card_Brand__c"]) for record in org.records.values()]
+
+
+def test_an_approved_cut_is_written_told_and_leaves_the_event_as_it_came(
+    pair: Pair, org: TwoSystems, worker: WorkerLease
+) -> None:
+    letter = a_letter(pair, org, worker)
+    before = bytes(letter.event.body)
+    remedy = remedies.of(letter)
+
+    approve(letter)
+    work_until_quiet(worker)
+
+    assert (letter.system, letter.http_status) == ("salesforce", 400)
+    assert (remedy.ways, remedy.length, remedy.value) == (("cut",), LENGTH, LONG)
+    assert brands(org) == [LONG[:LENGTH].rstrip()]
+    run = Run.objects.get()
+    assert (run.fate, run.mended) == ("applied", True)
+    trace = vault.unseal(run.tries.latest("id").trace, owner=f"trace:{run.pk}").decode()
+    assert "Cut to 40 characters, as otto approved" in trace
+    assert bytes(Event.objects.get().body) == before
+    entry = AuditEntry.objects.get(action="deadletter.mended")
+    assert (entry.details["field"], entry.details["change"]) == ("Card_Brand__c", "cut to 40 characters")
+    assert "Visa" not in json.dumps(entry.details)
+
+
+def test_a_whole_cause_gets_the_change_after_one_has_shown_that_it_works(
+    pair: Pair, org: TwoSystems, worker: WorkerLease
+) -> None:
+    for _ in range(3):
+        letter = a_letter(pair, org, worker)
+
+    going = mending.approve_cause(
+        environment=an_environment(),
+        fingerprint=letter.fingerprint,
+        approval=Approval(),
+        actor="otto",
+        now=timezone.now(),
+    )
+    tried_first = Mending.objects.count()
+    for _ in range(3):
+        work_until_quiet(worker)
+        now = timezone.now()
+        GroupRetry.objects.update(next_at=now)
+        mending.group_retries.go_due(now=now)
+    work_until_quiet(worker)
+
+    going.refresh_from_db()
+    assert (tried_first, going.state, len(brands(org))) == (1, "done", 3)
+    assert set(Run.objects.values_list("fate", flat=True)) == {"applied"}
+
+
+def test_a_saved_fix_mends_the_next_ones_by_itself_until_there_are_too_many(
+    pair: Pair, org: TwoSystems, worker: WorkerLease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SavedFix, "AT_MOST", 2)
+    approve(a_letter(pair, org, worker), keep=True)
+    for _ in range(3):
+        pay(pair, org)
+
+    work_until_quiet(worker)
+
+    row = SavedFix.objects.get()
+    assert (len(brands(org)), row.uses, row.paused_at is None) == (3, 2, False)
+    assert DeadLetter.objects.unresolved().count() == 1
+    assert "paused itself" in Notice.objects.get(kind="saved_fix").title
+    assert DeadLetter.objects.filter(resolved_by=f"saved fix {row.public_id}").count() == 2
+    saved_fixes.switch(row=row, on=True, actor="otto", now=timezone.now())
+    pay(pair, org)
+    work_until_quiet(worker)
+    assert len(brands(org)) == 4
+
+
+def test_a_saved_fix_that_is_off_or_does_not_help_leaves_the_letter_to_a_person(
+    pair: Pair, org: TwoSystems, worker: WorkerLease
+) -> None:
+    approve(a_letter(pair, org, worker), keep=True)
+    work_until_quiet(worker)
+    org.answers["upsert"] = lambda _request: TOO_LONG
+
+    letter = a_letter(pair, org, worker)
+
+    assert Mending.objects.filter(run=letter.run).count() == 1  # it was tried once
+    saved_fixes.switch(row=SavedFix.objects.get(), on=False, actor="otto", now=timezone.now())
+    assert not Mending.objects.filter(run=a_letter(pair, org, worker).run).exists()
+
+
+@pytest.mark.parametrize("field", ["External_ID__c", "Amount__c", "Nobody__c"])
+def test_no_remedy_is_offered_for_money_keys_and_what_nobody_maps(
+    pair: Pair, org: TwoSystems, worker: WorkerLease, field: str
+) -> None:
+    org.answers["upsert"] = lambda _request: Refused("Too long", code="STRING_TOO_LONG", field=field)
+    letter = a_letter(pair, org, worker)
+
+    with pytest.raises(remedies.NoRemedy):
+        approve(letter)
+    assert DeadLetter.objects.unresolved().count() == 1
+
+
+def test_an_edit_is_laid_over_what_is_read_anew(pair: Pair, org: TwoSystems, worker: WorkerLease) -> None:
+    charge = a_letter(pair, org, worker, client_secret="cs_1_secret_2", note="a").id and org.objects
+    letter = DeadLetter.objects.unresolved().get()
+    text = editing.editable(letter).text
+    (intent,) = charge.values()
+    intent["latest_charge"] = intent["latest_charge"] | {"status": "pending"}  # meanwhile, at Stripe
+
+    edited = json.loads(text) | {"brand": "Visa", "status": "failed"}
+    mending.edit(
+        letter=letter,
+        text=json.dumps(edited),
+        reason="",
+        may_edit_money=False,
+        actor="otto",
+        now=timezone.now(),
+    )
+    work_until_quiet(worker)
+
+    assert MASK in text
+    assert "cs_1_secret_2" not in text
+    (record,) = org.records.values()
+    assert (record["Card_Brand__c"], record["Status__c"]) == ("Visa", "pending")
+    kept = Mending.objects.get()
+    assert (kept.kind, kept.paths) == ("edit", ["status", "brand"])
+    body = payloads.open_body(letter.event.body, connection_id=letter.event.connection_id)
+    assert payloads.object_of(body)["brand"] == LONG
+    entry = AuditEntry.objects.get(action="deadletter.edited")
+    assert entry.details["paths"] == ["status", "brand"]
+    assert "Visa" not in json.dumps(entry.details)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda text: text.replace('"brand"', "brand"), "column"),
+        (lambda text: text, "Nothing was changed"),
+        (lambda _text: "[1]", "has to be an object"),
+        (lambda text: text.replace('"status"', '"brand": 1, "status"'), "stands twice"),
+        (lambda text: text.replace("1999", "1"), "an administrator alone"),
+        (lambda text: text.replace('"eur"', '"usd"'), "an administrator alone"),
+        (lambda text: text.replace('"ch_', '"ch_9'), "says which object"),
+        (lambda text: text.replace('"pi_', '"pi_9'), "another payment"),
+        (lambda text: text.replace("1999", "[" * 40 + "]" * 40), "deeper"),
+    ],
+)
+def test_what_cannot_be_taken_is_said_and_changes_nothing(
+    pair: Pair, org: TwoSystems, worker: WorkerLease, edit: Any, said: str
+) -> None:
+    letter = a_letter(pair, org, worker)
+
+    with pytest.raises(Unacceptable, match=said):
+        editing.edit_of(letter, edit(editing.editable(letter).text))
+
+
+def test_an_administrator_changes_an_amount_with_a_reason(
+    pair: Pair, org: TwoSystems, worker: WorkerLease
+) -> None:
+    letter = a_letter(pair, org, worker)
+    text = editing.editable(letter).text.replace("1999", "1998")
+
+    with pytest.raises(Unacceptable, match="Say why"):
+        editing.edit_of(letter, text, may_edit_money=True)
+
+    assert editing.edit_of(letter, text, may_edit_money=True, reason="A cent").changes[0].told == "amount"
+
+
+def test_an_operator_mends_on_the_page_of_the_letter(
+    reader: Reader, pair: Pair, org: TwoSystems, worker: WorkerLease
+) -> None:
+    letter = a_letter(pair, org, worker)
+    path = f"dead-letters/{letter.public_id}/"
+
+    page = reader.page(path)
+    refused = reader.press(
+        f"{path}edit/", text=editing.editable(letter).text.replace("1999", "1"), retry="on"
+    )
+    shown = reader.press(f"{path}edit/", text=editing.editable(letter).text.replace(LONG, "Visa"), show="on")
+    too_long = reader.press(f"{path}approve/", length="4000")
+    approved = reader.press(f"{path}approve/", length="12", keep="on")
+    work_until_quiet(worker)
+
+    assert "Cut the text" in page
+    assert (refused.status_code, too_long.status_code, approved.status_code) == (422, 422, 204)
+    assert "an administrator alone" in refused.content.decode()
+    assert "Visa and Vis" in " ".join(shown.content.decode().split())
+    assert brands(org) == ["Visa and Vis"]
+    run = reader.page(f"runs/{letter.run.public_id}/" if letter.run else "")
+    assert "Changed by a person" in run
+    listed = reader.page("dead-letters/fixes/")
+    assert "cut to 12 characters" in listed
+    fix = SavedFix.objects.get()
+    reader.press(f"dead-letters/fixes/{fix.public_id}/switch/", enabled="false")
+    assert SavedFix.objects.filter(enabled=False).exists()
+    reader.press(f"dead-letters/fixes/{fix.public_id}/delete/")
+    assert not SavedFix.objects.exists()
