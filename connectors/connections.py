@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 
 from connectors import addresses, credentials, gateway, registry
 from connectors.base import Diagnosis
+from connectors.budgets import share_of
 from connectors.models import NEEDS_KEY, Connection, WebhookEndpoint, WebhookSecret
 from connectors.salesforce import auth, bus_address
 from connectors.salesforce.client import API_VERSION as SALESFORCE_VERSION
@@ -169,6 +170,15 @@ def resume(*, connection: Connection, actor: str, now: datetime) -> None:
         auth.allow(connection.pk)
         if connection.resume():
             _audit(connection, actor, "connection.resumed", now)
+    gateway.forget(connection.pk)
+
+
+def keep_back(*, connection: Connection, percent: float, actor: str, now: datetime) -> None:
+    """Keep so many percent of the calls that the org allows in 24 hours for people, from 0 to below 100."""
+    before = 100 - share_of(connection)
+    with transaction.atomic():
+        if connection.configure(api_share=100 - percent):
+            _audit(connection, actor, "connection.reserve_set", now, before=before, percent=percent)
     gateway.forget(connection.pk)
 
 

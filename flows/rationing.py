@@ -64,7 +64,12 @@ def _reason(priority: Priority, allowance: Allowance) -> str:
 def priority_of(flow_id: int, pair_id: int) -> Priority:
     """Return the priority of a flow on a pair."""
     found = FlowPriority.objects.filter(flow=flow_id, pair=pair_id).values_list("priority", flat=True)
-    return next((known for known in ENOUGH if known == found.first()), "normal")
+    return known(found.first())
+
+
+def known(priority: str | None) -> Priority:
+    """Return the priority that a row holds; the normal one where there is none."""
+    return next((one for one in ENOUGH if one == priority), "normal")
 
 
 def prefer(*, flow: Flow, pair: Pair, priority: Priority, actor: str, now: datetime) -> None:

@@ -118,6 +118,7 @@ PLACES: tuple[Place, ...] = (
             "flows:looking",
         ),
     ),
+    Place("API budgets", "monitoring:budgets", "layers", "budgets.view", views=("monitoring:budget",)),
     Place(
         "Exchange rates",
         "flows:rates",

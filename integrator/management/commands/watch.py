@@ -9,12 +9,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from connectors.metering import METER
 from flows import approvals, directories, group_retries, merges, nights, resyncs, retention, sweeps, walk
 from flows.impact import keeping, looking
 from flows.merging import working
 from flows.recognising import rules
 from integrator.processes import die_with_parent
-from monitoring import alerts, anomalies, courier, flow_anomalies, hours
+from monitoring import alerts, anomalies, courier, flow_anomalies, hours, spending
 from monitoring.posting import Post
 from monitoring.watch import Task, Watch
 
@@ -35,6 +36,7 @@ DIRECTORIES_EVERY = 2.0
 DIRECTORIES_BEGIN_EVERY = 60.0
 LEARN_EVERY = 3600.0
 RETRIES_EVERY = 1.0
+CALLS_EVERY = 5.0
 IMPACT_EVERY = 60.0
 PURGE_EVERY = 600.0
 FORGET_EVERY = 3600.0
@@ -88,5 +90,7 @@ def tasks() -> Sequence[Task]:
         Task("impact", IMPACT_EVERY, lambda now: keeping.renew_due(now=now, failed=failed)),
         Task("retention", PURGE_EVERY, lambda now: retention.purge_due(now=now)),
         Task("messages", FORGET_EVERY, lambda now: courier.forget(now=now)),
+        Task("calls", CALLS_EVERY, lambda _now: METER.write()),  # those that duties have made
+        Task("call hours", FORGET_EVERY, lambda now: spending.forget(now=now)),
         Task("tidying", FORGET_EVERY, lambda now: (hours.forget(now=now), anomalies.forget(now=now))),
     )
