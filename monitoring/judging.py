@@ -104,19 +104,6 @@ def _running_short(facts: Facts, now: datetime) -> Iterator[Condition]:
             one.place, kind="api_forecast", about=one.public_id, severity=Severity.WARNING,
             title=f"{one.name}: its API calls will not last",
             text=f"{one.used:,} of the {one.ours:,} calls for 24 hours that are ours are used. If it goes on "
-            f"as usual, the rest is used up at about {moment(rounded_up(one.at, minutes=5), now=now)}. Nothing "
-            "is lost: flows with a low priority wait first, then all. Open it to see which flow uses most, to "
-            "give flows a priority, or to keep less for people.",
-            page=f"budgets/{one.public_id}/",
-        )  # fmt: skip
-
-
-def _running_short(facts: Facts, now: datetime) -> Iterator[Condition]:
-    for one in facts.running:
-        yield Condition.at(
-            one.place, kind="api_forecast", about=one.public_id, severity=Severity.WARNING,
-            title=f"{one.name}: its API calls will not last",
-            text=f"{one.used:,} of the {one.ours:,} calls for 24 hours that are ours are used. If it goes on "
             f"as usual, all are used at about {moment(rounded_up(one.at, minutes=5), now=now)}. Nothing is "
             "lost: flows with low priority wait first, then all. Open it to see which flow uses most, to "
             "give flows a priority, or to keep less for people.",

@@ -298,4 +298,4 @@ def test_every_text_is_whole(condition):
 def test_no_two_incidents_share_a_key():
     keys = [condition.key for condition in judge(EVERYTHING, now=NOON)]
 
-    assert len(keys) == len(set(keys)) == 30
+    assert len(keys) == len(set(keys)) == 32
