@@ -9,11 +9,11 @@ not listed is explained as unknown and left to a person.
 from __future__ import annotations
 
 from flows.error_catalogue.classifying import RULES, Context, Verdict, classify
-from flows.error_catalogue.explaining import Explanation, explain, of_failure
+from flows.error_catalogue.explaining import Explanation, explain, explain_params, of_failure
 from flows.error_catalogue.policy import ACTIONS, AUTONOMIES, Autonomy
 from flows.error_catalogue.rules import CLASSES
 
 __all__ = [
     "ACTIONS", "AUTONOMIES", "CLASSES", "RULES", "Autonomy", "Context", "Explanation", "Verdict", "classify",
-    "explain", "of_failure",
+    "explain", "explain_params", "of_failure",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +54,12 @@ def explain(
         system, http_status = failure.system, failure.http_status
     found = classify(system, http_status, code, message, {"field": field, "error_class": error_class})
     return Explanation(found.cls, CLASSES[found.cls], found.explanation, found.suggestion)
+
+
+def explain_params(failure: errors.IntegrationError) -> Mapping[str, str]:
+    """Return what the message of a connector's `failure` names, such as `field` and `record_id`."""
+    context: Context = {"field": failure.field}
+    return classify(failure.system, failure.http_status, failure.code, str(failure), context).params
 
 
 class Told(Protocol):

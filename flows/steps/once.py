@@ -9,6 +9,7 @@ from flows.engine.item import Item
 from flows.engine.kind import Answer, Step
 from flows.engine.outcome import AskHuman, Done, Option, Pause
 from flows.engine.ports import Doubtful, EffectResult, Happened, Intent, LeftOut, NotYet, Ports
+from flows.steps import already
 
 OPTIONS = (
     Option(deciding.HAPPENED, "It happened", "The run goes on behind this step."),
@@ -31,13 +32,14 @@ def step_of(intent: Callable[[Item], Intent | Answer]) -> Step:
     def step(batch: Sequence[Item], ports: Ports) -> list[Answer]:
         todo = [intent(item) for item in batch]
         intents = [one for one in todo if isinstance(one, Intent)]
-        results = iter(ports.effect_many(intents) if intents else [])
+        made = ports.effect_many(intents) if intents else []
+        results = iter(already.answers(intents, made, ports))
         return [_answer(one, next(results)) if isinstance(one, Intent) else one for one in todo]
 
     return step
 
 
-def _answer(intent: Intent, result: EffectResult) -> Answer:
+def _answer(intent: Intent, result: EffectResult | Answer) -> Answer:
     match result:
         case Happened(result=told, before=before):
             return Done({**told, "before": before}, effect="applied", seen=intent.request)

@@ -17,6 +17,7 @@ from flows.mapping.widgets import shown
 from flows.steps.base import SalesforceObject, StepKind
 from flows.steps.by_id import SavingById, WithoutOne
 from flows.steps.caring import care_of
+from flows.steps.halving import in_smaller_calls
 from flows.steps.ids import record_id_in
 from flows.steps.saving import Care, Job, check_record, mapped_fields, mapping_of, request
 from flows.steps.sides import InSalesforce
@@ -139,8 +140,11 @@ class _Updating(SavingById):
         there = {job.place for job in jobs if self._agreeing is None and self._is_there(job)}
         to_send = [job for job in jobs if job.place not in there]
         requests = [{"id": job.key, **request(self._object, job, without="Id")} for job in to_send]
-        results = iter(self._ports.call_many(self._slot, "update", requests) if requests else ())
+        results = iter(in_smaller_calls(self._update_all, requests) if requests else ())
         return [unchanged(job) if job.place in there else next(results) for job in jobs]
+
+    def _update_all(self, requests: Sequence[dict[str, Any]]) -> Sequence[Result]:
+        return self._ports.call_many(self._slot, "update", requests)
 
     def _is_there(self, job: Job) -> bool:
         return stands(job, self._object, "Id", self._newest[job.key])

@@ -15,9 +15,11 @@ from flows.mapping.conditions import Condition, compile_condition
 from flows.mapping.reading import Context, Paths, first_of
 from flows.mapping.spec import API_NAME
 from flows.mapping.widgets import shown
+from flows.steps import taking_over
 from flows.steps.base import SalesforceObject, StepKind
 from flows.steps.caring import care_of
 from flows.steps.following import Following
+from flows.steps.halving import in_smaller_calls
 from flows.steps.ids import LONGEST
 from flows.steps.parents import Orphan, Parent, Parents
 from flows.steps.saving import Care, Job, Saving, check_record, mapped_fields, mapping_of, request
@@ -209,6 +211,24 @@ class _Upserting(Saving):
                 again[place] = jobs[place]._replace(record=rescued.turned(jobs[place].record))
         for place, result in zip(again, self._call_many(list(again.values())), strict=True):
             results[place] = result
+        return self._taking_over(jobs, results)
+
+    def _taking_over(self, jobs: Sequence[Job], results: list[Result | Answer]) -> Sequence[Result | Answer]:
+        """Update the records that have the same value in another unique field and belong to nobody yet."""
+        key = self._settings.external_id
+        if self._agreeing is not None:  # what both sides agree on is a person's to say
+            return results
+        failed = [result if isinstance(result, IntegrationError) else {} for result in results]
+        taken = taking_over.free_records(self._object, key, failed, self._ports)
+        requests = [
+            {**request(self._object, jobs[place], without=""), "id": one.record_id}
+            for place, one in taken.items()
+        ]
+        answers = self._ports.call_many(self._settings.slot, "update", requests) if requests else ()
+        for (place, one), answer in zip(taken.items(), answers, strict=True):
+            noted = self._noted.get(jobs[place].place, [])
+            self._noted[jobs[place].place] = [*noted, one.note]
+            results[place] = answer if isinstance(answer, IntegrationError) else {**answer, "created": False}
         return results
 
     def _call_many(self, jobs: Sequence[Job]) -> Sequence[Result]:
@@ -239,7 +259,10 @@ class _Upserting(Saving):
             }
             for job in jobs
         ]
-        return self._ports.call_many(self._settings.slot, "upsert", requests) if requests else []
+        return in_smaller_calls(self._upsert_all, requests) if requests else []
+
+    def _upsert_all(self, requests: Sequence[dict[str, Any]]) -> Sequence[Result]:
+        return self._ports.call_many(self._settings.slot, "upsert", requests)
 
     def _write(self, job: Job, result: Mapping[str, Any]) -> Write:
         item = job.item
