@@ -54,7 +54,26 @@ PLACES: tuple[Place, ...] = (
         "o",
         views=("monitoring:conservation",),
     ),
-    Place("Alerts", "monitoring:alerts", "bell", "alerts.view", "a", counted=ALERTS),
+    Place(
+        "Alerts",
+        "monitoring:alerts",
+        "bell",
+        "alerts.view",
+        "a",
+        counted=ALERTS,
+        views=tuple(
+            f"monitoring:{page}"
+            for page in (
+                "channels",
+                "add_channel",
+                "change_channel",
+                "rules",
+                "add_rule",
+                "change_rule",
+                "deliveries",
+            )
+        ),
+    ),
     Place(
         "Anomalies",
         "monitoring:anomalies",
@@ -119,6 +138,7 @@ PLACES: tuple[Place, ...] = (
         ),
     ),
     Place("API budgets", "monitoring:budgets", "layers", "budgets.view", views=("monitoring:budget",)),
+    Place("Duplicates", "flows:match_rules", "users", "runs.view", views=("flows:draw_match_rules",)),
     Place(
         "Exchange rates",
         "flows:rates",

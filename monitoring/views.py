@@ -93,6 +93,9 @@ def alert_list(request: HttpRequest, workspace: str, environment: str) -> HttpRe
         "mutes": [(key, words) for key, (words, _) in MUTES.items()],
         "mail_is_sent": recipients.mail_is_sent(),
         "mailed": recipients.of_page(here),
+        "routed": AlertRule.objects.filter(
+            workspace=here.workspace, administrators=False, enabled=True
+        ).exists(),
         "by_default": not AlertRule.objects.filter(workspace=here.workspace, administrators=True).exists(),
         "mail_waits": queries.mail_waits(here),
         "workspace": scope_of(request).workspace,

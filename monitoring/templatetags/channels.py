@@ -32,7 +32,8 @@ def rule_when(rule: AlertRule) -> str:
     if rule.per_hour and not rule.administrators:
         said.append(f"at most {counted(rule.per_hour, 'message')} an hour to each channel")
     if rule.repeat_minutes:
-        said.append(f"repeats every {in_time(rule.repeat_minutes)} until acknowledged")
+        every = in_time(rule.repeat_minutes).removeprefix("1 ")
+        said.append(f"repeats every {every} until acknowledged")
     if rule.quiet_from is not None and rule.quiet_until is not None:
         but = " but for what is critical" if rule.quiet_lets_critical else ""
         said.append(
