@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from django.db import transaction
 from django.db.models import TextField
 from django.db.models.functions import Cast, Now
 
@@ -26,6 +27,7 @@ from flows.recognising import keeping, opening
 from flows.recognising.asking import EXPECTED_FOR
 from flows.recognising.keeping import Found
 from integrator import vault
+from integrator.accounts import audit
 from integrator.kernel import errors
 from integrator.kernel.backoff import Backoff
 from integrator.kernel.redact import redact_text
@@ -255,7 +257,16 @@ def _stamp(text: Any) -> datetime:
     return datetime.fromisoformat(str(text)).astimezone(UTC)
 
 
-def read_again(directory: Directory, *, now: datetime) -> None:
+def read_again(directory: Directory, *, actor: str, now: datetime) -> None:
     """Have everything read from the beginning; what is known stays known meanwhile."""
     ended = now - RENEWED if directory.complete_at else None
-    Directory.objects.filter(pk=directory.pk).update(due_at=now, attempts=0, failure="", ended_at=ended)
+    with transaction.atomic():
+        Directory.objects.filter(pk=directory.pk).update(due_at=now, attempts=0, failure="", ended_at=ended)
+        audit.record(
+            workspace=directory.connection.environment.workspace,
+            actor=actor,
+            action="customers.read_again",
+            target=f"connection:{directory.connection.public_id}",
+            now=now,
+            details={"object": directory.object},
+        )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors import schemas
-from flows import agreements, reviews
+from flows import agreements, beside, reviews
 from flows.agreeing.merging import OWED
 from flows.models import Link, Review
 from integrator import vault
@@ -91,10 +91,24 @@ class Asked:
     contested: Sequence[Contested] = ()
     changed: Mapping[str, Changed] = field(default_factory=dict)  # by side
     pairing: Pairing | None = None  # of a conflict
+    beside: beside.Beside | None = None  # of a customer who may be known
     answer: str = ""  # the label of the answer that was given
     unreadable: str = ""
     hidden: bool = False  # there are values that the reader's role does not include
     keys: int = field(default=0)
+
+    @property
+    def candidates(self) -> list[tuple[Choice, beside.Column]]:
+        """Return the records that a customer may be, each with the answer that it is."""
+        columns = self.beside.columns if self.beside else {}
+        return [(choice, columns[choice.value]) for choice in self.choices if choice.value in columns]
+
+    @property
+    def others(self) -> list[Choice]:
+        """Return the answers that stand for no record."""
+        return [
+            choice for choice in self.choices if not self.beside or choice.value not in self.beside.columns
+        ]
 
 
 def of(review: Review, *, values: bool) -> Asked:
@@ -103,9 +117,10 @@ def of(review: Review, *, values: bool) -> Asked:
     records = _records(told)
     contested = _contested(review, told)
     pairing = _pairing(review, told) if contested else None
+    customer = beside.of(told) if review.kind == Review.Kind.DUPLICATE else None
     left_out = {RECORDS if records else "", *((FIELDS, CHANGED) if contested else ()), LINK}
     left_out |= {RECORD} if pairing else set()
-    rest = {name: value for name, value in told.items() if name not in left_out}
+    rest = {name: value for name, value in told.items() if name not in left_out and not customer}
     choices = choices_of(review, values=values, records=records)
     given = next((choice.label for choice in choices if choice.value == review.answer), review.answer)
     return Asked(
@@ -114,6 +129,7 @@ def of(review: Review, *, values: bool) -> Asked:
         contested=contested,
         changed=_changed(told.get(CHANGED)) if contested else {},
         pairing=pairing,
+        beside=customer,
         answer="What was said for each field" if given == reviews.EACH else given,
         unreadable=unreadable,
         hidden=not values and bool(review.evidence),

@@ -15,8 +15,9 @@ from flows.api.group_retries import GroupRetryViewSet
 from flows.api.impact import ImpactViewSet
 from flows.api.inbox import EventViewSet
 from flows.api.letters import DeadLetterViewSet
-from flows.api.mending import MendingViewSet, SavedFixViewSet
 from flows.api.links import LinkViewSet
+from flows.api.match_rules import DirectoryViewSet, MatchRulesViewSet
+from flows.api.mending import MendingViewSet, SavedFixViewSet
 from flows.api.merging import MergeViewSet
 from flows.api.missed import MissedEventsViewSet
 from flows.api.missed_changes import MissedChangesViewSet
@@ -46,6 +47,8 @@ router.register("reviews", QuestionViewSet, basename="review")
 router.register("links", LinkViewSet, basename="link")
 router.register("effects", EffectViewSet, basename="effect")
 router.register("merges", MergeViewSet, basename="merge")
+router.register("match-rules", MatchRulesViewSet, basename="match-rules")
+router.register("known-customers", DirectoryViewSet, basename="known-customers")
 router.register("exchange-rates", ExchangeRateViewSet, basename="exchange-rate")
 
 DRAFT = rf"^flows/(?P<flow>{PUBLIC_ID})/draft/"

@@ -154,7 +154,7 @@ def learn_due(*, now: datetime) -> int:
     return learned
 
 
-def learn(environment: Environment, *, now: datetime) -> bool:
+def learn(environment: Environment, *, now: datetime, actor: str = ACTOR) -> bool:
     """
     Weigh as people's decisions teach, and raise the automatic line above all that they called different.
 
@@ -169,14 +169,13 @@ def learn(environment: Environment, *, now: datetime) -> bool:
         weights = refit(usual(), reviewed)
         careful = cautious(Policy(row.automatic, row.auto, row.review, row.margin, weights=weights), reviewed)
         raised = min(careful.auto, MOST_BITS)
-        if raised != row.auto:
-            audit.record(
-                workspace=environment.workspace,
-                actor=ACTOR,
-                action="match_rules.learned",
-                target=f"environment:{environment.slug}",
-                now=now,
-                details={"auto": [row.auto, raised], "decisions": len(reviewed)},
-            )
+        audit.record(
+            workspace=environment.workspace,
+            actor=actor,
+            action="match_rules.learned",
+            target=f"environment:{environment.slug}",
+            now=now,
+            details={"auto": [row.auto, raised], "decisions": len(reviewed)},
+        )
         row.learn(weights.as_json(), auto=raised, count=len(reviewed), now=now)
     return True

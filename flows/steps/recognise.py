@@ -234,7 +234,6 @@ class _Recognising:
         self, place: int, told: Likeness, there: Sequence[Alike], found: Mapping[str, Record]
     ) -> AskHuman:
         object_, customer = self._settings.object, self._customers[place]
-        name = customer.fields.get("name") or customer.fields.get("email") or customer.id
         names = {one.id: value_of(found[one.id], "Name") or one.id for one in there}
         options = [Option(id, clean(f"It is {called}")[:200], id) for id, called in names.items()]
         another = "Another customer" if len(there) == 1 else "None of them: another customer"
@@ -248,7 +247,8 @@ class _Recognising:
             "candidates": [_shown(object_, one, found[one.id]) for one in there],
         }
         word = "contact" if object_ == "Contact" else "account"
-        question = f"Is {name} {f'this {word}' if len(there) == 1 else f'one of these {word}s'}?"
+        # Without the name: everybody may read a question, and not everybody what customers are called.
+        question = f"Is {customer.id} {f'this {word}' if len(there) == 1 else f'one of these {word}s'}?"
         return AskHuman(question, kind="duplicate", options=options, evidence=evidence)
 
     def _seen(self, place: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -52,16 +53,30 @@ def question(request: HttpRequest, workspace: str, environment: str, review: str
     """Show one question with its evidence and its answers."""
     here, scope = environment_of(request), scope_of(request)
     found = _one(request, review)
+    asked = evidence.of(found, values=scope.can("runs.payload") or reviews.is_asked(found, who(scope)))
     context = {
         "review": found,
         "run": found.run,
-        "asked": evidence.of(found, values=scope.can("runs.payload") or reviews.is_asked(found, who(scope))),
+        "asked": asked,
+        "merge_url": _merge_url(found, asked, {"workspace": workspace, "environment": environment}),
         "approval": approval_of(found, scope),
         "next": _all(here).open().exclude(pk=found.pk).order_by("id").first(),
         "workspace": scope.workspace,
         "environment": here,
     }
     return render(request, "flows/question.html", context)
+
+
+def _merge_url(review: Review, asked: evidence.Asked, place: dict[str, str]) -> str:
+    """Return where records that are shown beside each other are merged; nothing with fewer than two."""
+    if asked.beside is None or len(asked.beside.columns) < 2 or review.closed_at is not None:
+        return ""
+    told = {
+        "connection": review.pair.salesforce.public_id,
+        "object": asked.beside.object,
+        "ids": asked.beside.ids,
+    }
+    return f"{reverse('flows:merge_records', kwargs=place)}?{urlencode(told)}"
 
 
 @require("reviews.answer")

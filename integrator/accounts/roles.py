@@ -38,6 +38,7 @@ POLICY: dict[str, frozenset[Role]] = {
     "reviews.answer": frozenset({Role.OPERATOR, Role.ADMIN}),
     # Which approvals a role may decide says each of them; people that it names may have any of these.
     "approvals.decide": EVERYBODY - {Role.AUDITOR},
+    "match_rules.manage": frozenset({Role.ADMIN}),
     "effects.decide": frozenset({Role.OPERATOR, Role.ADMIN}),
     # It shows whole records, whatever else the role may see.
     "records.merge": frozenset({Role.OPERATOR, Role.APPROVER, Role.ADMIN}),
@@ -82,6 +83,7 @@ MEANING: dict[str, str] = {
     "deadletters.edit_money": "change amounts or currencies in dead letters",
     "reviews.answer": "answer questions",
     "approvals.decide": "approve or decline",
+    "match_rules.manage": "change when a customer is taken for one that is known",
     "effects.decide": "decide about effects",
     "records.merge": "compare records of Salesforce and merge them",
     "connections.view": "see connections",

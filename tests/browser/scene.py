@@ -53,6 +53,7 @@ from tests.browser.rows import (  # noqa: E402  # as above
     which_account,
 )
 from tests.builders import a_connection, a_pair, a_person, a_workspace  # noqa: E402  # as above
+from tests.integration.flows.asking import a_duplicate  # noqa: E402  # as above
 
 PASSWORD = "correct horse battery"
 
@@ -183,6 +184,7 @@ def _waiting(pair: Pair) -> dict[str, str]:
     now = timezone.now()
     several = a_question(pair, which_account("Jenny Rosen"))
     hostile = a_question(pair, which_account(HOSTILE))
+    duplicate = a_question(pair, a_duplicate(HOSTILE))
     doubt = a_question(pair, in_doubt("pi_3QXk00042eZvKYlo2C1aBcDeF"))
     conflict = a_question(pair, linked.a_conflict(HOSTILE))
     links = linked.keep(pair, conflict.run, HOSTILE)
@@ -199,6 +201,7 @@ def _waiting(pair: Pair) -> dict[str, str]:
         "conflict": conflict.public_id,
         "several": several.public_id,
         "hostile_question": hostile.public_id,
+        "duplicate": duplicate.public_id,
         "doubt": doubt.public_id,
         "closed": closed.public_id,
         "waiting": several.run.public_id,

@@ -7,6 +7,8 @@ from typing import Any
 from flows.closing import close
 from flows.engine.outcome import AskHuman, Option
 from flows.lanes import WorkerLease, claim
+from flows.matching import Alike, Frequencies, compare, findings, normalise, score
+from flows.matching.answers import APART, NEW
 from flows.models import Pair, Review
 from flows.steps.candidates import ask
 from tests.builders import NOON
@@ -37,6 +39,46 @@ SURE = AskHuman(
     options=(Option("yes", "Yes", "It is paid back."), Option("no", "No")),
     evidence={"charge.amount": 1999, "metadata": {"order": "6735"}, "secret_key": "sk_test_4eC39HqLyjWD"},
 )
+
+TOLD: dict[str, Any] = {
+    "name": "Höfer GmbH", "email": "info@hoefer.de", "phone": "+49 731 5551234", "line1": "Münsterplatz 4",
+    "postal": "89073", "city": "Ulm", "country": "DE", "domain": None,
+}  # fmt: skip
+HOEFERS: dict[str, dict[str, Any]] = {
+    "001000000000001AAA": {**TOLD, "name": "Hoefer", "phone": "0731 5551234", "domain": "www.hoefer.de"},
+    "001000000000002AAA": {**TOLD, "name": "Höfer Logistik GmbH", "phone": None, "city": "Neu-Ulm"},
+}
+
+
+def a_duplicate(name: str = "Höfer GmbH") -> AskHuman:
+    """Return the question whether a customer is one of two accounts, compared as the product does."""
+    told = {**TOLD, "name": name}
+    mine, candidates = normalise(told), []
+    for id, record in HOEFERS.items():
+        lines = compare(mine, normalise(record), Frequencies())
+        found = tuple(findings(mine, normalise(record), Frequencies()))
+        one = Alike(id, score(lines), lines, found)
+        candidates.append(
+            {
+                "id": one.id,
+                "score": one.score,
+                "values": record,
+                "waterfall": [list(line) for line in one.waterfall],
+                "findings": [list(finding) for finding in one.findings],
+            }
+        )
+    options = [Option(id, f"It is {record['name']}", id) for id, record in HOEFERS.items()]
+    options.append(Option(APART, "None of them: another customer", "A new record is made."))
+    options.append(Option(NEW, "Make a new record all the same", "Nothing is learned from it."))
+    evidence = {
+        "object": "Account",
+        "customer": "cus_TLlQSg8GtYEXr4",
+        "told": told,
+        "lines": {},
+        "candidates": candidates,
+    }
+    question = "Is cus_TLlQSg8GtYEXr4 one of these accounts?"
+    return AskHuman(question, kind="duplicate", options=options, evidence=evidence)
 
 
 def a_question(pair: Pair, what: AskHuman = WHICH, *, worker: WorkerLease | None = None) -> Review:

@@ -12,7 +12,7 @@ from flows.models import Deployment, Pair, Review, Run
 from integrator.accounts.models import AuditEntry
 from monitoring import queries
 from tests.builders import NOON, a_pair, a_person, an_environment
-from tests.integration.flows.asking import SURE, WHICH, a_question
+from tests.integration.flows.asking import SURE, WHICH, a_duplicate, a_question
 from tests.integration.flows.given import a_live_flow
 from tests.integration.flows.reading import Reader
 
@@ -234,3 +234,30 @@ def test_a_waiting_run_and_its_event_lead_to_the_question(
 
     reviews.answer(review=review, value="none", actor="otto", now=NOON)
     assert f"questions/{review.public_id}/" not in reader.page(f"runs/{review.run.public_id}/")
+
+
+def test_a_customer_who_may_be_known_stands_beside_the_records_and_what_speaks_for_each(
+    reader: Reader, pair: Pair, live: Deployment
+) -> None:
+    review = a_question(pair, a_duplicate())
+
+    page = reader.page(f"questions/{review.public_id}/")
+
+    assert "Is cus_TLlQSg8GtYEXr4 one of these accounts?" in page
+    assert "<mark>Höfer Logistik GmbH</mark>" in page
+    assert page.count('<ul class="waterfall"') == 2
+    assert "The same e-mail address" in page
+    assert 'value="001000000000001AAA"' in page
+    assert 'data-focus="3"' in page
+
+
+def test_who_may_see_no_content_sees_no_values_of_customers(
+    client: Client, pair: Pair, live: Deployment
+) -> None:
+    review = a_question(pair, a_duplicate())
+    vera = Reader(client, a_person("vera@acme.test", "viewer"))
+
+    page = vera.page(f"questions/{review.public_id}/")
+
+    assert "Logistik" not in page
+    assert "hoefer" not in page

@@ -55,7 +55,7 @@ def test_in_doubt_a_person_sees_what_was_told_and_what_speaks_for_each_candidate
     (asked,) = recognise([a_customer(city="Ulm")], ports)
 
     assert isinstance(asked, AskHuman)
-    assert (asked.kind, asked.question) == ("duplicate", "Is Akme this account?")
+    assert (asked.kind, asked.question) == ("duplicate", "Is cus_1 this account?")
     assert [(one.value, one.label) for one in asked.options[:2]] == [
         (ACME, "It is Acme GmbH"),
         (APART, "Another customer"),

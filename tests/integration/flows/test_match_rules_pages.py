@@ -1,0 +1,63 @@
+"""The page of match rules: who is known, where the lines are, what decisions say."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from flows.models import Directory, MatchPolicy, Pair
+from flows.recognising import opening
+from tests.builders import NOON, a_pair, a_person, an_environment
+from tests.integration.flows.reading import Reader
+from tests.integration.flows.test_recognising import HOEFER, decisions, know
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def directory(pair: Pair) -> Directory:
+    opening.begin(pair.salesforce_id, "Account", now=NOON)
+    Directory.objects.update(complete_at=NOON, ended_at=NOON, caught_up_at=NOON)
+    return Directory.objects.get()
+
+
+@pytest.fixture
+def ada(client: Client, pair: Pair) -> Reader:
+    return Reader(client, a_person("ada@acme.test", "admin"))
+
+
+def test_the_page_tells_who_is_known_and_what_decisions_say(ada: Reader, directory: Directory) -> None:
+    know(directory, **{"001000000000001AAA": HOEFER})
+    decisions(directory, 3, same=True)
+    other = a_pair(an_environment("qa"))
+    opening.begin(other.salesforce_id, "Contact", now=NOON)
+
+    page = ada.page("duplicates/")
+
+    assert "Up to date" in page
+    assert "Contacts" not in page
+    assert "3 of them the same customer" in page
+
+
+def test_an_administrator_draws_the_lines_and_bad_ones_are_told(ada: Reader, pair: Pair) -> None:
+    form = {"automatic": "on", "auto": "8", "margin": "3", "review": "-2"}
+    assert ada.client.post("/w/acme/dev/duplicates/rules/", form).status_code == 302
+    row = MatchPolicy.objects.get(environment=pair.environment)
+    assert (row.automatic, row.auto, row.changed_by) == (True, 8.0, "ada@acme.test")
+
+    refused = ada.client.post("/w/acme/dev/duplicates/rules/", {**form, "review": "9"})
+
+    assert refused.status_code == 422
+    assert "A person is asked from fewer bits on" in refused.content.decode()
+
+
+def test_an_operator_has_customers_read_again_and_draws_no_lines(
+    reader: Reader, directory: Directory
+) -> None:
+    Directory.objects.update(due_at=NOON.replace(year=2099))
+
+    assert reader.client.post(f"/w/acme/dev/duplicates/{directory.pk}/read/").status_code == 302
+    assert reader.client.post("/w/acme/dev/duplicates/rules/", {}).status_code == 403
+
+    directory.refresh_from_db()
+    assert directory.due_at.year < 2099
