@@ -90,8 +90,8 @@ def first_id(model: type[Model], field: str, moment: datetime) -> int:
     Rows that lie a little out of order are caught by a margin of a minute.
     """
     moment -= OUT_OF_ORDER
-    ids = model._default_manager.aggregate(low=Min("pk"), high=Max("pk"))
-    low, high = ids["low"] or 0, (ids["high"] or 0) + 1
+    low, high = ends(model)
+    high += 1
     while low < high:
         middle = (low + high) // 2
         row = model._default_manager.filter(pk__gte=middle).order_by("pk").values_list("pk", field).first()
@@ -100,3 +100,10 @@ def first_id(model: type[Model], field: str, moment: datetime) -> int:
         else:
             low = row[0] + 1
     return low
+
+
+def ends(model: type[Model]) -> tuple[int, int]:
+    """Return the lowest and the highest id of all rows, zeros if there is none."""
+    # Two statements: of both in one, SQLite would read the whole table.
+    every = model._default_manager.order_by()
+    return every.aggregate(low=Min("pk"))["low"] or 0, every.aggregate(high=Max("pk"))["high"] or 0

@@ -255,6 +255,17 @@ def _id_of(cursor: str) -> int:
     return int(text)
 
 
+# What reads a page: of these rows those beyond a number, upward or downward, so many of them, nearest first;
+# and the number up to which it looked, if it has not come to the end.
+Reader = Callable[[QuerySet[M], int, bool, int], tuple[list[M], int | None]]
+
+
+def beyond(rows: QuerySet[M], start: int, upward: bool, most: int) -> tuple[list[M], int | None]:
+    """Read a page at once, as is right where an index leads to the rows."""
+    found = rows.filter(pk__gt=start) if upward else rows.filter(pk__lt=start)
+    return list(found.order_by("pk" if upward else "-pk")[:most]), None
+
+
 class NewestFirst(BasePagination):
     """Lists of the REST interface: newest first, `limit` rows, and the address of the next page."""
 
@@ -270,18 +281,22 @@ class NewestFirst(BasePagination):
 
         :raises ValidationError: if `limit` or `cursor` cannot be read
         """
-        limit = self._limit(request)
+        limit, start = self._limit(request), LARGEST_ID
         if cursor := request.query_params.get("cursor"):
             try:
-                queryset = queryset.filter(id__lt=_id_of(cursor))
+                start = _id_of(cursor)
             except ValueError:
                 raise ValidationError({"cursor": "This is not a cursor of this list."}) from None
-        rows = list(queryset.order_by("-id")[: limit + 1])
+        rows, reached = self.reader_of(view)(queryset, start, False, limit + 1)
         if len(rows) > limit:
-            self.next = replace_query_param(
-                request.build_absolute_uri(), "cursor", _cursor(rows[limit - 1].id)
-            )
+            reached = rows[limit - 1].id
+        if reached is not None:
+            self.next = replace_query_param(request.build_absolute_uri(), "cursor", _cursor(reached))
         return rows[:limit]
+
+    def reader_of(self, view: Any) -> Reader[Any]:
+        """Return what reads a page of `view`: what it says itself, or all at once."""
+        return getattr(view, "reader", None) or beyond
 
     def _limit(self, request: Request) -> int:
         given = request.query_params.get("limit", str(self.usual))
@@ -329,29 +344,39 @@ class NewestFirst(BasePagination):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[M]):
-    """One page of a list for people; `older` and `newer` are query strings, empty where there is no more."""
+    """
+    One page of a list for people; `older` and `newer` are query strings, empty where there is no more.
+
+    It is `partial` if it was not looked to the end of the list, where more may fit.
+    """
 
     rows: list[M]
     older: str
     newer: str
+    partial: bool = False
 
     @classmethod
-    def of(cls, rows: QuerySet[M], request: HttpRequest, *, size: int = 50) -> Page[M]:
+    def of(
+        cls, rows: QuerySet[M], request: HttpRequest, *, size: int = 50, read: Reader[M] | None = None
+    ) -> Page[M]:
         """Return the page of `rows`, newest first, that `request` asks for; a broken cursor is the start."""
         before, after = _place(request, "before"), _place(request, "after")
-        if after is not None:
-            found = list(rows.filter(pk__gt=after).order_by("pk")[: size + 1])
-            more_newer, more_older = len(found) > size, True
-            found = found[:size][::-1]
+        upward = after is not None
+        start = after if after is not None else LARGEST_ID if before is None else before
+        found, reached = (read or beyond)(rows, start, upward, size + 1)
+        far = found[size - 1].pk if len(found) > size else reached  # from where the next page goes on
+        found = found[:size]
+        near = found[0].pk if found else None
+        if upward:
+            found.reverse()
+            older, newer = (near or start + 1), far
         else:
-            start = LARGEST_ID if before is None else before
-            found = list(rows.filter(pk__lt=start).order_by("-pk")[: size + 1])
-            more_newer, more_older = before is not None, len(found) > size
-            found = found[:size]
+            older, newer = far, (near or start - 1) if before is not None else None
         return cls(
             rows=found,
-            older=_query(request, "before", found[-1].pk) if found and more_older else "",
-            newer=_query(request, "after", found[0].pk) if found and more_newer else "",
+            older="" if older is None else _query(request, "before", older),
+            newer="" if newer is None else _query(request, "after", newer),
+            partial=reached is not None,
         )
 
 

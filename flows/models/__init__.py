@@ -32,6 +32,7 @@ from flows.models.rates import ExchangeRate
 from flows.models.resyncs import PolledObject, Resync
 from flows.models.reviews import Review
 from flows.models.runs import Attempt, DeadLetter, Run
+from flows.models.saved_views import FirstView, SavedView
 from flows.models.suggestions import MappingDecision
 from flows.models.versions import Deployment, FlowVersion
 
@@ -53,6 +54,7 @@ __all__ = [
     "Event",
     "ExchangeRate",
     "Fate",
+    "FirstView",
     "Flow",
     "FlowPriority",
     "FlowVersion",
@@ -81,6 +83,7 @@ __all__ = [
     "Review",
     "Run",
     "SavedFix",
+    "SavedView",
     "SweptObject",
     "TargetLease",
     "TestCase",

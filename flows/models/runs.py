@@ -122,6 +122,8 @@ class Run(models.Model):
                 condition=models.Q(state__in=["waiting", "dead"]),
                 name="run_stopped_in_lane",
             ),
+            # Only runs about one of several records that an event names have a subject.
+            models.Index(fields=["subject"], condition=~models.Q(subject=""), name="run_by_subject"),
         ]
 
     def __str__(self) -> str:
