@@ -73,6 +73,13 @@ class Tallies:
         with self._lock:
             self._counts[key] += number
 
+    def take(self) -> Counter[Key]:
+        """Return what was counted, and begin anew."""
+        with self._lock:
+            taken, self._counts = self._counts, Counter()
+            self._written_at = self._ticks()
+        return taken
+
     def write_due(self) -> None:
         """Write what was counted, unless that was done a moment ago."""
         if self._counts and self._ticks() - self._written_at >= EVERY:
@@ -80,13 +87,9 @@ class Tallies:
 
     def write(self) -> None:
         """Write what was counted, never inside a transaction; where the database is away it is kept."""
-        with self._lock:
-            taken, self._counts = self._counts, Counter()
-            self._written_at = self._ticks()
-        if not taken or connection.in_atomic_block:
-            with self._lock:
-                self._counts.update(taken)
+        if connection.in_atomic_block:
             return
+        taken = self.take()
         try:
             add(taken)
         except IntegrityError:

@@ -199,6 +199,7 @@ class AnomalySeriesViewSet(ScopedViewSet[Series]):
     queryset = Series.objects.all()
     serializer_class = AnomalySeriesSerializer
     environment_at = "connection__environment"
+    pagination_class = None  # there are as many as connections and live flows
     lookup_url_kwarg = "id"
     lookup_value_regex = PUBLIC_ID
     permissions: ClassVar[dict[str, str]] = {
@@ -225,9 +226,7 @@ class AnomalySeriesViewSet(ScopedViewSet[Series]):
     def list(self, request: Request) -> Response:
         """Each connection, followed by its flows, with how keenly each thing of it is watched."""
         rows = watching.every(self.scope.environments())
-        page = self.paginate_queryset(rows)  # type: ignore[arg-type]  # it takes any sequence
-        data = AnomalySeriesSerializer(rows if page is None else page, many=True).data
-        return Response(data) if page is None else self.get_paginated_response(data)
+        return Response(AnomalySeriesSerializer(rows, many=True).data)
 
     @extend_schema(
         summary="Show what is watched of a series",
@@ -244,7 +243,7 @@ class AnomalySeriesViewSet(ScopedViewSet[Series]):
         ],
         responses={200: BandSerializer(many=True), **refusals(400, 404)},
     )
-    @action(methods=["GET"], detail=True, pagination_class=None)
+    @action(methods=["GET"], detail=True)
     def bins(self, request: Request, id: str) -> Response:
         """What was measured in each five minutes of a day, with what is usual."""
         found, metric = self._found(id), request.query_params.get("metric", "")

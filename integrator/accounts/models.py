@@ -91,7 +91,7 @@ class Workspace(models.Model):
         """The time zone whose hours and days are those of the business."""
         try:
             return ZoneInfo(self.time_zone)
-        except (ValueError, OSError):  # a zone that this machine's data do not know, or no longer
+        except (ValueError, OSError, KeyError):  # a zone that this machine's data do not know, or no longer
             return ZoneInfo("UTC")
 
     # Mutators

@@ -56,7 +56,7 @@ def move(*, workspace: Workspace, time_zone: str, actor: str, now: datetime) -> 
     """
     try:
         ZoneInfo(time_zone)
-    except (ValueError, OSError):
+    except (ValueError, OSError, KeyError):
         raise Unacceptable("There is no such time zone.", field="time_zone") from None
     with transaction.atomic():
         found = Workspace.objects.select_for_update().get(pk=workspace.pk)

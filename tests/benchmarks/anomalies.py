@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monitoring.detection import observe, score_amount
+from monitoring.detection import CONNECTION, FLOW, fresh, observe, score_amount
+from tests.benchmarks import flow_stream
 from tests.benchmarks.asked import Asked, Measured
 from tests.benchmarks.payment_stream import LOW_SIZE, PER_DAY, USUAL_SIZE, Stream, Trouble, make
 from tests.benchmarks.tables import Table
@@ -32,6 +33,17 @@ METRICS = {
     "dup_surge": "dup_events", "call_error_surge": "call_errors", "latency_rise": "call_ms",
     "amount_outlier": "amt_max",
 }  # fmt: skip
+OTHERS = {  # kinds that payments do not have, by the streams that do
+    FLOW: {"flow_silence": "runs", "run_error_surge": "run_errors", "run_lag": "run_s"},
+    CONNECTION: {"delivery_lag": "delivery_s"},
+}
+# What is recorded elsewhere under another name.
+RENAMED = {
+    "sf_calls": "calls", "sf_errors": "call_errors", "lat_p95_ms": "call_ms",
+    "sf_error_surge": "call_error_surge",
+}  # fmt: skip
+WORDS = {FLOW: "runs of a flow", CONNECTION: "calls of a connection"}
+METRIC_OF = {**METRICS, **OTHERS[FLOW], **OTHERS[CONNECTION]}
 COLUMNS = {
     "precision": ("precision", ".3f"),
     "recall": ("recall", ".3f"),
@@ -63,12 +75,12 @@ class Judged:
         return {**told, "delay": delay, "us": self.microseconds}
 
 
-def judge(stream: Stream) -> Judged:
+def judge(stream: Stream, profile: str = CONNECTION) -> Judged:
     """
     Return what is found in a stream, strictly: only an alert of the right metric finds a trouble, and any
     other is false, also while something else is wrong. No known events are told to the detectors.
     """
-    state, alerts, count = None, [], len(stream.rows)
+    state, alerts, count = fresh(profile), [], len(stream.rows)
     began = time.process_time()
     for index, row in enumerate(stream.rows):
         state, found = observe(state, row)
@@ -101,15 +113,19 @@ def outliers(charges: Sequence[Sequence[tuple[str, float]]]) -> Iterable[int]:
 
 
 def _fits(one: Trouble, index: int, metric: str) -> bool:
-    return one.start <= index <= one.end + TAIL and METRICS[one.kind] == metric
+    return one.start <= index <= one.end + TAIL and METRIC_OF[one.kind] == metric
 
 
 def recorded(path: Path) -> Stream:
     """Return a stream from a CSV and the JSON of the same name."""
     with path.open() as file:
-        rows: list[dict[str, Any]] = list(csv.DictReader(file))
+        rows: list[dict[str, Any]] = [
+            {RENAMED.get(name, name): value for name, value in row.items()} for row in csv.DictReader(file)
+        ]
     told = json.loads(path.with_suffix(".json").read_text())["events"]
-    troubles = [Trouble(one["kind"], one["start"], one["end"], one["mag"]) for one in told]
+    troubles = [
+        Trouble(RENAMED.get(one["kind"], one["kind"]), one["start"], one["end"], one["mag"]) for one in told
+    ]
     return Stream(rows=rows, troubles=troubles)
 
 
@@ -119,6 +135,11 @@ def report(asked: Asked) -> Measured:
     _rows(table, "24 charges a bin, tuned on", TUNED, USUAL_SIZE)
     usual = _rows(table, "24 charges a bin, unseen", UNSEEN, USUAL_SIZE)
     low = _rows(table, "5 charges a bin, unseen", UNSEEN, LOW_SIZE)
+    others = {
+        (profile, size): _rows(table, f"{WORDS[profile]}, {size:.0f} a bin, unseen", UNSEEN, size, profile)
+        for profile in (FLOW, CONNECTION)
+        for size in (USUAL_SIZE, LOW_SIZE)
+    }
     if path := os.environ.get("ANOMALY_STREAM"):
         table.add("from elsewhere", judge(recorded(Path(path))).figures())
     kinds = Table("anomalies by kind", {
@@ -128,16 +149,30 @@ def report(asked: Asked) -> Measured:
     for kind in METRICS:
         (recall, delay), (low_recall, low_delay) = _of(usual, kind), _of(low, kind)
         kinds.add(kind, {"recall": recall, "delay": delay, "low": low_recall, "low_delay": low_delay})
+    for profile, names in OTHERS.items():
+        for kind in names:
+            recall, delay = _of(others[profile, USUAL_SIZE], kind)
+            low_recall, low_delay = _of(others[profile, LOW_SIZE], kind)
+            figures_of = {"recall": recall, "delay": delay, "low": low_recall, "low_delay": low_delay}
+            kinds.add(kind, figures_of)
     name = "24 charges a bin, unseen"
     figures = {f"A.{one}": table.figure(name, one) for one in ("f1", "false", "delay", "us")}
     figures["A.low"] = table.figure("5 charges a bin, unseen", "f1")
     figures["A.drop"] = kinds.figure("volume_drop", "recall")
-    figures["A.kinds"] = min(kinds.figure(kind, "recall") for kind in METRICS if kind != "volume_drop")
+    figures["A.kinds"] = min(kinds.figure(kind, "recall") for kind in METRIC_OF if kind != "volume_drop")
+    for short, profile in (("flows", FLOW), ("calls", CONNECTION)):
+        name = f"{WORDS[profile]}, {USUAL_SIZE:.0f} a bin, unseen"
+        figures |= {f"A.{short}.{one}": table.figure(name, one) for one in ("f1", "false", "delay")}
     return Measured([table, kinds], figures)
 
 
-def _rows(table: Table, name: str, seeds: Sequence[int], size: float) -> list[Judged]:
-    judged = [judge(make(seed, size=size)) for seed in seeds]
+def _rows(table: Table, name: str, seeds: Sequence[int], size: float, profile: str = "") -> list[Judged]:
+    judged = [
+        judge(flow_stream.make(seed, profile, size=size), profile)
+        if profile
+        else judge(make(seed, size=size))
+        for seed in seeds
+    ]
     every = [one.figures() for one in judged]
     table.add(name, {figure: statistics.fmean(one[figure] for one in every) for figure in COLUMNS})
     return judged

@@ -88,6 +88,12 @@ GOALS: tuple[Goal, ...] = (
     Goal("A.kinds", "anomalies: recall of the worst kind but drops", at_least=0.75),
     Goal("A.drop", "anomalies: recall of drops of volume", at_least=0.60),
     Goal("A.low", "anomalies: F1 at five charges a bin", at_least=0.60),
+    Goal("A.flows.f1", "anomalies of runs: F1 on unseen streams", at_least=0.88),
+    Goal("A.flows.false", "anomalies of runs: false alerts a day", at_most=0.15),
+    Goal("A.flows.delay", "anomalies of runs: median delay in minutes", at_most=10),
+    Goal("A.calls.f1", "anomalies of calls: F1 on unseen streams", at_least=0.88),
+    Goal("A.calls.false", "anomalies of calls: false alerts a day", at_most=0.15),
+    Goal("A.calls.delay", "anomalies of calls: median delay in minutes", at_most=10),
     Goal("A.us", "anomalies: µs a bin", at_most=200),
 )
 
