@@ -42,7 +42,7 @@ from flows.engine.ports import (
     Waiting,
 )
 from flows.engine.records import Record
-from flows.matching import Customer, Likeness
+from flows.matching import Answered, Customer, Likeness
 from flows.models import ExchangeRate, Link
 from flows.recognising import asking
 from flows.steps.fetched import source_of
@@ -349,16 +349,18 @@ class TrialPorts:
         return [Standing(is_last=True, goes=True, due=self.now()) for _ in members]
 
     def alike(self, slot: str, object_: str, customers: Sequence[Customer]) -> list[Likeness]:
-        """Return whether customers are known records; without an org nothing is known of anybody."""
+        """Return whether customers are known records; before those have been read, everybody is new."""
         asked = ("alike", object_, [[one.id, dict(one.fields)] for one in customers])
         told = self._given.known(*asked)
-        if told is None and slot in self._live:
-            found = asking.alike(self._live[slot], object_, customers, now=self.now(), expecting=False)
-            told = msgspec.to_builtins(found)
         if told is None:
-            told = [{"answered": "new"} for _ in customers]
+            found = [Likeness(Answered.NEW) for _ in customers]
+            if slot in self._live:
+                found = asking.alike(self._live[slot], object_, customers, now=self.now(), expecting=False)
+            told = msgspec.to_builtins(found)
         self.tape.keep(told, *asked)
-        return msgspec.convert(told, list[Likeness])
+        answers = msgspec.convert(told, list[Likeness])
+        unread = (one.answered is Answered.UNREAD for one in answers)
+        return [Likeness(Answered.NEW) if no else one for one, no in zip(answers, unread, strict=True)]
 
     def now(self) -> datetime:
         """

@@ -58,6 +58,7 @@ def every_kind() -> dict[str, Any]:
             soql="SELECT Id, Name FROM Payment__c WHERE External_ID__c = {id}",
             values={"id": "charge.payment_intent"},
         ),
+        a_step("who", "salesforce.recognise", object="Account", customer="charge.customer", name="charge.id"),
         a_step("several", "salesforce.list", object="Payment__c", where=[
             {"field": "External_ID__c", "from": "charge.payment_intent"}]),
         a_step("charges", "stripe.list", object="charge", where=[

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from connectors.models import Connection
 from flows import directories, reviews, streams
@@ -301,3 +303,24 @@ def test_lines_that_contradict_each_other_are_not_drawn(directory: Directory) ->
             rules.draw(environment=environment, lines=lines, actor="ada", now=NOON)
 
     assert AuditEntry.objects.filter(action="match_rules.changed").count() == 1
+
+
+def test_a_command_reads_all_customers_at_once_and_says_how_many_there_are(
+    org: Org, pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(5):
+        org.put(number)
+    call_command("know_customers", object="Account", connection=pair.salesforce.public_id)
+
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["object"], told["known"], told["failure"]) == ("Account", 5, "")
+
+
+def test_a_command_says_what_decisions_teach(
+    directory: Directory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decisions(directory, 50, same=True)
+    call_command("learn_matches", workspace="acme", environment="dev")
+
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["learned"], told["decided"]) == (True, 50)

@@ -86,6 +86,7 @@ SETTINGS = {
         },
         "Account by its link, then by Id from a.b or a.c, then by Email from customer.email",
     ),
+    "salesforce.recognise": ({"object": "Account"}, "Is the customer one of the Accounts?"),
     "salesforce.query": ({"soql": "SELECT Id FROM A"}, "SELECT Id FROM A"),
     "salesforce.list": (
         {
