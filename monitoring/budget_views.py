@@ -55,6 +55,7 @@ class Charts:
     line: strokes.Line | None
     used: float  # percent of what the org allows
     ours: float
+    kept: float
 
 
 @require("budgets.view")
@@ -142,7 +143,7 @@ def _charts(drawn: planner.Budget) -> Charts:
     series = [(name, calls) for name, (_, calls) in zip(drawn.names, drawn.days.by_cause, strict=True)]
     outlook = drawn.outlook
     if outlook is None:
-        return Charts(strokes.stacked(labels, series), None, 0.0, 0.0)
+        return Charts(strokes.stacked(labels, series), None, 0.0, 0.0, 0.0)
     limit, allowed = outlook.allowance.limit, outlook.allowance.ours
     values = [point.used for point in outlook.forecast.points]
     return Charts(
@@ -150,6 +151,7 @@ def _charts(drawn: planner.Budget) -> Charts:
         line=strokes.line(values, marks=[allowed, limit]),
         used=round(min(100.0, 100 * outlook.allowance.used / limit), 1),
         ours=round(100 * allowed / limit, 1),
+        kept=round(100 - 100 * allowed / limit, 1),
     )
 
 

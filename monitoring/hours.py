@@ -9,8 +9,9 @@ scan of its own rows in the inbox, found by halving the ids.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Max, Min, Sum
@@ -145,11 +146,23 @@ def forget(*, now: datetime) -> int:
 def of_environment(environment: Environment, *, since: datetime) -> Equation:
     """Return the equation of everything that `environment` has received in the hours from `since` on."""
     rows = ConservationHour.objects.filter(connection__environment=environment, hour__gte=since)
-    totals = rows.aggregate(
-        received_total=Sum("received", default=0),
-        found_total=Sum("found", default=0),
-        **{f"{fate}_total": Sum(fate, default=0) for fate in COUNTED},
-    )
+    return _equation(rows.aggregate(**_TOTALS))
+
+
+def of_connections(environment: Environment, *, since: datetime) -> list[tuple[str, str, Equation]]:
+    """Return the id, the name and the equation of each connection of `environment` that received anything."""
+    rows = ConservationHour.objects.filter(connection__environment=environment, hour__gte=since).order_by()
+    each = rows.values("connection__public_id", "connection__name").annotate(**_TOTALS)
+    return [
+        (row["connection__public_id"], row["connection__name"], _equation(row))
+        for row in each.order_by("connection__name")
+    ]
+
+
+_TOTALS = {f"{name}_total": Sum(name, default=0) for name in ("received", "found", *COUNTED)}
+
+
+def _equation(totals: Mapping[str, Any]) -> Equation:
     fates = {fate: totals[f"{fate}_total"] for fate in COUNTED}
     return equation(totals["received_total"], fates, found=totals["found_total"])
 

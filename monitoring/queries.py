@@ -16,7 +16,7 @@ from flows.publishing import off_since
 from flows.queries import progress
 from integrator.accounts.models import Environment
 from integrator.kernel.redact import redact_text
-from monitoring import hours, standing
+from monitoring import hours, spending, standing
 from monitoring.conditions import Severity
 from monitoring.models import Alert, AlertDelivery, AlertNotice, Duty
 from monitoring.shown import bars
@@ -196,6 +196,13 @@ def latencies(environment: Environment, *, now: datetime) -> tuple[timedelta, ti
     return taken[len(taken) // 2], taken[min(len(taken) - 1, len(taken) * 95 // 100)]
 
 
+def budgets(environment: Environment, *, now: datetime) -> list[spending.Outlook]:
+    """Return what is left of the calls of each connection that has a limit by the day, the scarcest first."""
+    limited = Connection.objects.filter(environment=environment, api_limit__gt=0, api_used__isnull=False)
+    looked = [found for one in limited if (found := spending.outlook_of(one, now=now)) is not None]
+    return sorted(looked, key=lambda one: (not one.is_short, one.allowance.left_percent))
+
+
 # Money and set-up
 
 
@@ -324,6 +331,8 @@ def dashboard(environment: Environment, *, now: datetime) -> Mapping[str, Any]:
         "alerts": sorted(alerts, key=by_urgency)[:MOST_ALERTS],
         "alert_count": len(alerts),
         "equation": hours.of_environment(environment, since=now - DAY),
+        "equations": hours.of_connections(environment, since=now - DAY),
+        "budgets": budgets(environment, now=now),
         "dead": open_letters(environment).count(),
         "waiting": runs.filter(state=Run.State.WAITING).count(),
         "retrying": runs.filter(state=Run.State.RETRYING).count(),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.core.cache import cache
 from django.db.models import Min, Sum
 from django.db.models.functions import TruncDay
 
@@ -42,7 +43,14 @@ class Hours:
 
 
 def hours_of(connection: Connection, *, now: datetime) -> Hours:
-    """Return the calls of the last four weeks, hour by hour."""
+    """Return the calls of the last four weeks, hour by hour, as of a minute ago: live pages ask often."""
+    found: Hours = cache.get_or_set(
+        f"call-hours:{connection.pk}:{now:%d%H}", lambda: _count(connection, now), timeout=60
+    )
+    return found
+
+
+def _count(connection: Connection, now: datetime) -> Hours:
     rows = CallHour.objects.filter(connection=connection, hour__gt=_hour_of(now) - LOOKED_BACK)
     summed = rows.filter(kind__in=CALLS).order_by().values_list("hour").annotate(Sum("calls"))
     first = rows.aggregate(first=Min("hour"))["first"]

@@ -16,7 +16,8 @@ from flows.dispatch import SWITCHED_OFF
 from flows.models import Attempt, Event, Link, Pair, Run
 from flows.queries import first_id
 from monitoring import queries, throughput
-from tests.builders import a_pair, a_person, an_environment
+from monitoring.models import ConservationHour
+from tests.builders import a_connection, a_pair, a_person, an_environment
 from tests.integration.flows.given import a_live_flow, an_event, runs
 
 pytestmark = pytest.mark.django_db
@@ -192,3 +193,35 @@ def test_a_page_without_a_socket_asks_for_the_news(client: Client, pair: Pair) -
 
     assert 'id="figures"' in told
     assert 'id="nav-dead"' in told
+
+
+def test_it_says_whether_the_calls_will_last_and_leads_to_what_they_are_used_for(
+    overview: Any, pair: Pair
+) -> None:
+    an_event(pair.stripe)
+    org = Connection.objects.filter(pk=pair.salesforce_id)
+    assert "Will the API calls last?" not in overview()
+
+    org.update(api_used=4000, api_limit=10_000)
+    shown = overview()
+
+    assert "Enough for the next day" in shown
+    assert f'href="/w/acme/dev/budgets/{pair.salesforce.public_id}/"' in shown
+    assert "5,000 <small>of 9,000 left</small>" in shown
+
+    org.update(api_used=9000)
+    assert "used up: runs wait until calls come back" in overview()
+
+
+def test_of_several_connections_each_one_has_its_equation(overview: Any, pair: Pair) -> None:
+    other = a_connection("stripe", pair.environment, "Stripe Japan")
+    for connection, applied in ((pair.stripe, 3), (other, 1)):
+        an_event(connection)
+        ConservationHour.objects.create(
+            connection=connection, hour=timezone.now(), received=3, applied=applied, counted_at=timezone.now()
+        )
+
+    shown = overview()
+
+    assert f'conservation/#account-{other.public_id}">Stripe Japan</a>' in shown
+    assert shown.count("Does not add up") == 1
