@@ -26,7 +26,7 @@ FIRST = "Stripe and Salesforce"  # what the integration is called that the first
 _SECONDS = 20.0
 # Under which headings templates stand, in the order in which most people need them.
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Payments", ("payments", "payment_links", "dunning_tasks")),
+    ("Payments", ("payments", "payment_links", "dunning_tasks", "payment_alerts")),
     ("Subscriptions", ("subscriptions", "closed_won", "contract_requests", "line_requests")),
     ("Customers and accounts", ("customers", "customer_accounts", "accounts")),
     ("Products and prices", ("products", "products_into_stripe", "prices", "price_book")),

@@ -59,7 +59,8 @@ def has_everything(request: dict[str, Any]) -> dict[str, Any]:
 def test_what_a_template_needs_are_the_fields_that_its_steps_name(slug):
     needs = {need.object: need for need in needs_of(catalogue.load(slug).document)}
 
-    assert needs
+    # The template of alerts alone writes nothing.
+    assert bool(needs) is (slug != "payment_alerts")
     if slug == "payments":
         assert "Amount__c" in needs["Payment__c"].written
         assert needs["Integration_Effect__c"].fields == ()
@@ -72,7 +73,7 @@ def test_every_template_is_judged_well_where_all_is_there():
 
         checks = judge(needs, {need.object: described(need) for need in needs})
 
-        assert {check.state for check in checks} == {"ok"}
+        assert {check.state for check in checks} == ({"ok"} if needs else set())
 
 
 def test_what_is_missing_hidden_or_locked_is_named():
