@@ -165,7 +165,7 @@ class BudgetViewSet(mixins.ListModelMixin, ScopedViewSet[Connection]):
         request=WhatIfSerializer,
         responses={200: WhatIfAnswerSerializer, **refusals(400, 404)},
     )
-    @action(methods=["POST"], detail=True)
+    @action(methods=["POST"], detail=True, url_path="what-if")
     def what_if(self, request: Request, id: str) -> Response:
         """Reckon with a change of a flow, by what its runs have cost; nothing is changed."""
         found = planner.of_connection(self.get_object(), now=timezone.now())

@@ -197,10 +197,10 @@ def latencies(environment: Environment, *, now: datetime) -> tuple[timedelta, ti
 
 
 def budgets(environment: Environment, *, now: datetime) -> list[spending.Outlook]:
-    """Return what is left of the calls of each connection that has a limit by the day, the scarcest first."""
+    """Return what is left of the calls of each connection that has a limit by the day, the worst first."""
     limited = Connection.objects.filter(environment=environment, api_limit__gt=0, api_used__isnull=False)
     looked = [found for one in limited if (found := spending.outlook_of(one, now=now)) is not None]
-    return sorted(looked, key=lambda one: (not one.is_short, one.allowance.left_percent))
+    return sorted(looked, key=lambda one: (spending.STATES.index(one.state), one.allowance.left_percent))
 
 
 # Money and set-up

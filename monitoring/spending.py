@@ -21,6 +21,8 @@ from monitoring.planning import Measured
 CALLS = (CallHour.Kind.READ, CallHour.Kind.WRITE)
 LOOKED_BACK = timedelta(days=29)  # four weeks before each hour of the next day
 KEPT = timedelta(days=90)
+STATES = ("reached", "short", "low", "enough")  # the worst first
+LITTLE = 10.0  # percent of our calls
 SHOWN_DAYS = 14
 
 
@@ -82,6 +84,15 @@ class Outlook:
     def is_short(self) -> bool:
         """Tell whether they are used up, or will be within a day."""
         return self.forecast.reached_at is not None
+
+    @property
+    def state(self) -> str:
+        """Return how it stands: `reached`, `short`, `low` (only a tenth is left) or `enough`."""
+        if self.is_reached:
+            return "reached"
+        if self.is_short:
+            return "short"
+        return "low" if self.allowance.left_percent < LITTLE else "enough"
 
 
 def outlook_of(connection: Connection, *, now: datetime) -> Outlook | None:
