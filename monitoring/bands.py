@@ -75,13 +75,13 @@ def draw(found: Sequence[Point], *, metric: str, now: datetime) -> Band | None:
     upper = [_point(one.at, one.hi or 0.0, most, now) for one in known]
     lower = [_point(one.at, one.lo or 0.0, most, now) for one in reversed(known)]
     _, unit, adds_up = SHOWN[metric]
-    total = sum if adds_up else _middle
+    total, digits = (sum, None) if adds_up else (_middle, 1)
     return Band(
         usual=" ".join(upper + lower),
         counted=" ".join(_point(one.at, one.value, most, now) for one in shown),
         most=round(most, 1),
-        value=round(total([one.value for one in shown]), 1),
-        expected=round(total([one.expected or 0.0 for one in known]), 1),
+        value=round(total([one.value for one in shown]), digits),
+        expected=round(total([one.expected or 0.0 for one in known]), digits),
         unit=unit,
         adds_up=adds_up,
     )
