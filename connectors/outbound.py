@@ -70,8 +70,8 @@ def timed(took: Callable[[float], None]) -> Iterator[None]:
 @contextmanager
 def at_most(size: int) -> Iterator[None]:
     """Let every answer that this thread reads have at most `size` bytes."""
-    outer = getattr(_thread, "room", MAX_BYTES)
-    _thread.room = min(size, outer)
+    outer = getattr(_thread, "room", None)
+    _thread.room = size if outer is None else min(size, outer)
     try:
         yield
     finally:
@@ -92,7 +92,7 @@ class _DeadlineReader(io.RawIOBase):
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._ends = ends
-        self._most = self._room = getattr(_thread, "room", MAX_BYTES)
+        self._most = self._room = getattr(_thread, "room", None) or MAX_BYTES
 
     def readable(self) -> bool:
         return True
