@@ -87,15 +87,15 @@ def of(letter: DeadLetter) -> Remedy:
     :raises NoRemedy: if nothing may
     """
     verdict = of_failure(letter, given_up=True)
-    if verdict.autonomy != "approve" or verdict.action not in WAYS:
-        raise NoRemedy("There is no change of the record that would help here.")
+    named = verdict.params.get("field") or letter.field
     if letter.run is None:
         raise NoRemedy("No flow has made a record of this event yet.")
-    named = verdict.params.get("field") or letter.field
+    if named and of_money(named):
+        raise NoRemedy("Amounts and currencies are never changed for you.")
+    if verdict.autonomy != "approve" or verdict.action not in WAYS:
+        raise NoRemedy("No change of the record would help here. Do what is said above, then retry.")
     if not named:
         raise NoRemedy("The message does not name the field, so it is not known what to change.")
-    if of_money(named):
-        raise NoRemedy("Amounts and currencies are never changed for you.")
     steps = list(_steps(letter.run.version.document.get("steps") or []))
     return _on_record(letter, verdict, named, steps)
 

@@ -14,10 +14,12 @@ from flows.mending import Approval
 from flows.models import DeadLetter, Event, GroupRetry, Mending, Notice, Pair, Run, SavedFix
 from integrator import vault
 from integrator.accounts.models import AuditEntry
+from integrator.accounts.roles import Role
 from integrator.kernel.errors import Refused
 from integrator.kernel.redact import MASK
 from integrator.kernel.refusals import Unacceptable
 from tests.builders import an_environment
+from tests.integration.api.conftest import Program
 from tests.integration.flows.given import a_charge, a_worker, an_event
 from tests.integration.flows.reading import Reader
 from tests.integration.flows.two_systems import UPSERT, TwoSystems, a_deployed_flow, systems, work_until_quiet
@@ -266,3 +268,35 @@ def test_an_operator_mends_on_the_page_of_the_letter(
     assert SavedFix.objects.filter(enabled=False).exists()
     reader.press(f"dead-letters/fixes/{fix.public_id}/delete/")
     assert not SavedFix.objects.exists()
+
+
+def test_a_program_mends_by_rest_as_far_as_its_role_goes(
+    pair: Pair, org: TwoSystems, worker: WorkerLease
+) -> None:
+    letter = a_letter(pair, org, worker)
+    workspace = pair.environment.workspace
+    operator, viewer = Program(Role.OPERATOR, workspace), Program(Role.VIEWER, workspace)
+    path = f"dead-letters/{letter.public_id}/"
+
+    offered = operator.get(f"{path}remedy/").json()
+    text = operator.get(f"{path}object/").json()["text"]
+    turned_away = [
+        viewer("POST", f"{path}approve/", {}).status_code,
+        operator("POST", f"{path}edit/", {"text": text.replace("1999", "1")}).status_code,
+        operator("POST", f"{path}approve/", {"way": "replace", "value": "x"}).status_code,
+    ]
+    mended = operator("POST", f"{path}approve/", {"length": 9, "keep": True})
+    work_until_quiet(worker)
+    again = operator("POST", f"{path}approve/", {})
+    shown = operator.get(f"runs/{mended.json()['run']}/").json()
+    (kept,) = operator.get("saved-fixes/").json()["results"]
+    off = operator("PATCH", f"saved-fixes/{kept['id']}/", {"enabled": False}).json()
+
+    assert (offered["ways"], offered["length"]) == (["cut"], LENGTH)
+    assert turned_away == [403, 400, 400]
+    assert (mended.status_code, again.status_code) == (200, 409)
+    assert (mended.json()["system"], mended.json()["http_status"]) == ("salesforce", 400)
+    assert brands(org) == ["Visa and"]
+    assert (shown["mended"], shown["mendings"][0]["paths"]) == (True, ["Card_Brand__c"])
+    assert (kept["does"], off["enabled"]) == ("cut to 9 characters", False)
+    assert operator("DELETE", f"saved-fixes/{kept['id']}/").status_code == 204
