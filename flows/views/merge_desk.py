@@ -31,22 +31,22 @@ from integrator.kernel.refusals import Unacceptable
 TAKE = "take."  # how the names of the survivors' buttons begin
 LONGEST = 300  # characters of a value that are shown
 PRESETS = {
-    Preset.KEEP: ("Keep the first", "The record that is kept wins, and its empty fields are filled."),
+    Preset.KEEP: ("Kept record", "What the kept record says stays, and its empty fields are filled."),
     Preset.NEWEST: ("Newest", "The record that was changed last wins."),
     Preset.COMPLETE: ("Most complete", "The record that says more wins."),
 }
 REASONS = {
     Reason.ONLY: "the other is empty",
-    Reason.KEPT: "of the record that is kept",
+    Reason.KEPT: "as the kept record has it",
     Reason.NEWEST: "changed last",
     Reason.COMPLETE: "says more",
     Reason.CHOSEN: "chosen",
     Reason.SAME: "the same",
 }
 FIXED = {
-    "key": "A key, by which systems find a record. It stays with the record that is kept.",
-    "currency": "Currencies and amounts in another currency do not change.",
-    "readonly": "The integration user may not change it.",
+    "key": "a key, by which systems find a record: it does not move",
+    "currency": "currencies, and amounts in another one, do not change",
+    "readonly": "the integration user may not change it",
 }
 
 
@@ -233,7 +233,9 @@ def text_of(value: Any) -> str:
         case bool():
             return "Yes" if value else "No"
         case Decimal():
-            return f"{value:,f}"
+            return f"{value.normalize():,f}"
+        case int():
+            return f"{value:,}"
         case _:
             text = redact_text(str(value))
             return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

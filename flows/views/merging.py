@@ -167,7 +167,10 @@ def _contents(found: Merge) -> dict[str, Any]:
     sent = found.values()
     return {
         "names": names,
-        "changes": [_change(line, records, names, found, sent) for line in found.survivors],
+        "changes": sorted(
+            (_change(line, records, names, found, sent) for line in found.survivors),
+            key=lambda change: not change["changes"],
+        ),
         "undo": undo,
         "undo_values": [{**one, "before": text_of(one["before"])} for one in undo["values"]],
     }

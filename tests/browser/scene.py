@@ -40,7 +40,7 @@ from integrator.accounts.models import Environment, Workspace  # noqa: E402  # a
 from monitoring import alerts, hours  # noqa: E402  # as above
 from monitoring.conditions import Condition, Place, Severity  # noqa: E402  # as above
 from monitoring.models import Alert  # noqa: E402  # as above
-from tests.browser import compared, deals, impacts, known, linked, mapping, passed, quotes, town  # noqa: E402  # as above
+from tests.browser import compared, deals, impacts, known, linked, mapping, merged, passed, quotes, town  # noqa: E402  # as above
 from tests.browser.rows import (  # noqa: E402  # as above
     HOSTILE,
     a_question,
@@ -190,6 +190,7 @@ def _waiting(pair: Pair) -> dict[str, str]:
     links = linked.keep(pair, conflict.run, HOSTILE)
     closed = a_question(pair, in_doubt("pi_3QXk00043eZvKYlo2C1aBcDeF"))
     reviews.answer(review=closed, value="happened", actor="otto@acme.test", now=now)
+    merges = merged.build(pair, HOSTILE)
     start_workers()  # who would otherwise be missed on every page
     history = "It is history: the event was received long after it had happened, or came from an import"
     an_effect(pair, "done")
@@ -198,6 +199,7 @@ def _waiting(pair: Pair) -> dict[str, str]:
         skipped = an_effect(pair, "skipped", purpose, history)
     return {
         **links,
+        **merges,
         "conflict": conflict.public_id,
         "several": several.public_id,
         "hostile_question": hostile.public_id,
@@ -383,6 +385,11 @@ CALLS |= {
     "customer_of_town": town.customer_of_town,
 }
 CALLS |= {"deals": lambda: deals.build(_pair())}
+CALLS |= {
+    "looked_at_merge": lambda: merged.looked_at(_pair()),
+    "end_merge": merged.end,
+    "state_of_merge": merged.state_of,
+}
 CALLS |= {"publish": mapping.publish, "passages": passed.build}
 
 

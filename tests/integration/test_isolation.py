@@ -23,6 +23,7 @@ from flows.models import Flow, TestCase
 from integrator.accounts import tokens
 from integrator.accounts.models import Membership
 from integrator.accounts.roles import Role
+from tests.browser import merged
 from tests.builders import NOON, a_person, an_environment
 from tests.integration.accounts.test_routes import PAGES
 from tests.integration.api.conftest import Stage, staged
@@ -72,6 +73,7 @@ def ids_of(acme: Stage) -> dict[str, Any]:
         "review": a_question(acme.pair).public_id,
         "effect": an_effect(acme, "skipped").public_id,
         "case": a_case(acme.deployment.flow).public_id,
+        "merge": merged.looked_at(acme.pair),
         "step": "save",
         "channel": channel.public_id,
         "rule": rule.public_id,
