@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from flows.models import DeadLetter, Event, Review
-from flows.views import coming, traces
-from flows.views import filters as narrow
+from connectors.models import Connection
+from flows import narrowing, stepping
+from flows.finding import Place
+from flows.models import DeadLetter, Event, Review, SavedView
+from flows.narrowing import Filters
+from flows.views import coming, saved_views, traces
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.web import Page
 
@@ -18,20 +23,34 @@ from integrator.web import Page
 @require_GET
 def events(request: HttpRequest, workspace: str, environment: str) -> HttpResponse:
     """List what came in, newest first, narrowed by the address."""
+    if first := saved_views.first_of(request, SavedView.List.EVENTS):
+        return redirect(first)
     here, now = environment_of(request), timezone.now()
-    filters = narrow.Filters.read(request.GET)
-    found = narrow.events(here, filters, now=now).defer("body").select_related("connection")
+    filters, place = Filters.read(request.GET), Place.of(here)
+    narrowed = narrowing.events(place, filters, now=now)
+    rows = narrowed.rows.defer("body").select_related("connection")
     context = {
-        "page": Page.of(found, request),
+        "page": Page.of(rows, request, read=stepping.reader(narrowed, indexed=bool(filters.q))),
         "filters": filters,
-        "tabs": narrow.counts(narrow.events(here, filters.without_fate(), now=now), narrow.EVENT_TABS),
-        "periods": narrow.PERIODS.items(),
+        "tabs": _tabs(place, filters, now),
+        "connections": Connection.objects.filter(environment=here).order_by("name"),
+        "periods": narrowing.PERIODS.items(),
         "workspace": scope_of(request).workspace,
         "environment": here,
+        **saved_views.shown(request, SavedView.List.EVENTS, filters),
     }
     # An open page asks for the numbers over its list alone, now and then.
     only_tabs = request.headers.get("X-Part") == "tabs"
     return render(request, "flows/_filter_tabs.html" if only_tabs else "flows/events.html", context)
+
+
+def _tabs(place: Place, filters: Filters, now: datetime) -> list[stepping.Counted]:
+    """Return the numbers of the tabs: an index has them as long as nothing else narrows the list."""
+    every = filters.without_fate()
+    rows = narrowing.events(place, every, now=now, by_fate=not every.narrowed)
+    by_index = every.q or not every.narrowed
+    indexed = {tab.key for tab in narrowing.EVENT_TABS} if by_index else set()
+    return stepping.counts(rows, narrowing.EVENT_TABS, indexed=indexed)
 
 
 @require("runs.view")
