@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from flows import bulk
 from flows.matching import Frequencies, Normalised
 from flows.matching.stores import Shared
 from flows.models import Directory, KnownKey, KnownRecord, KnownTerm
 from flows.recognising.sealing import Seal
+from flows.statements import Given, Select
 
 _KEYS = KnownKey._meta.db_table
 # No more rows of a key are read than tell that it has too many records.
@@ -61,8 +64,7 @@ class DirectoryStore:
         """Return the records of `ids`, without those that are gone."""
         unknown = [int(id) for id in ids if id not in self._opened]
         if unknown:
-            rows = KnownRecord.objects.filter(bulk.among("id", unknown), directory=self._directory)
-            for pk, name, sealed, expected in rows.values_list("id", "record_id", "sealed", "expected"):
+            for pk, name, sealed, expected in _RECORDS.rows(directory=self._directory, ids=unknown):
                 self.named[str(pk)] = name
                 if expected:
                     self.expected.add(str(pk))
@@ -73,8 +75,23 @@ class DirectoryStore:
     def frequencies(self, terms: Collection[int]) -> Frequencies:
         """Return how many records have each of `terms`."""
         hidden = self._seal.hidden(terms)
-        rows = KnownTerm.objects.filter(bulk.among("term", list(hidden)), directory=self._directory)
-        return Frequencies({hidden[term]: number for term, number in rows.values_list("term", "number")})
+        rows = _TERMS.rows(directory=self._directory, terms=list(hidden))
+        return Frequencies({hidden[term]: number for term, number in rows})
+
+
+def _records() -> QuerySet[KnownRecord, Any]:
+    mine = KnownRecord.objects.filter(directory=Given("directory"))
+    wanted = mine.filter(bulk.among("id", Given("ids", "bigint")))
+    return wanted.values_list("id", "record_id", "sealed", "expected")
+
+
+def _terms() -> QuerySet[KnownTerm, Any]:
+    mine = KnownTerm.objects.filter(directory=Given("directory"))
+    return mine.filter(bulk.among("term", Given("terms", "bigint"))).values_list("term", "number")
+
+
+# To write a statement takes Django several times as long as the database to answer it.
+_RECORDS, _TERMS = Select(_records), Select(_terms)
 
 
 def _sharing(directory: int, keys: list[int], most: int) -> list[tuple[int, int]]:

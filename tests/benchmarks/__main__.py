@@ -87,6 +87,12 @@ def _asked() -> tuple[list[str], Asked]:
     parser.add_argument(
         "--flow", default=usual.flow, help="drain, sustained, calls: job, or a template's slug"
     )
+    parser.add_argument(
+        "--store",
+        default=usual.store,
+        choices=["memory", "database"],
+        help="duplicates: where they are known",
+    )
     parser.add_argument("--served", action="store_true", help="receiver: measure the whole web process")
     given = parser.parse_args()
     names = [name for asked in given.names for name in (WHAT if asked == "all" else [asked])]
@@ -101,6 +107,7 @@ def _asked() -> tuple[list[str], Asked]:
         redis=given.redis,
         flow=given.flow,
         served=given.served,
+        store=given.store,
     )
     return names, asked
 

@@ -21,6 +21,7 @@ class Asked:
     rows: int = 1_000_000  # that have gathered
     redis: str = ""  # the doorbell; empty: the database
     flow: str = "job"  # ten fields and one record; or the slug of a template
+    store: str = "memory"  # where customers are known: memory, database
     served: bool = False  # measure the whole web process, where a part of it would do
 
 

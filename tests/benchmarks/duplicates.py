@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from flows.matching import Candidate, Decision, InMemoryStore, Kind, Policy, find, normalise
+from tests.benchmarks import known as known_customers
 from tests.benchmarks.asked import Asked, Measured
 from tests.benchmarks.lookalikes import Asked as Question
 from tests.benchmarks.lookalikes import Customer, World
@@ -90,7 +91,9 @@ def measure(*, known: Sequence[Customer], questions: Sequence[Question]) -> dict
 
 
 def report(asked: Asked) -> Measured:
-    """Measure with customers made anew in each round, and gather the figures."""
+    """Measure with customers made anew in each round, and gather the figures; or in the database."""
+    if asked.store == "database":
+        return known_customers.report(asked, known=KNOWN, questions=QUESTIONS, seed=SEED)
     table = Table(f"duplicates among {KNOWN:,} customers", COLUMNS)
     for number in range(asked.rounds):
         world = World(SEED + number)
