@@ -9,15 +9,14 @@ from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
-from rest_framework.exceptions import ValidationError
 
-from connectors.models import Connection
-from flows import payloads
+from flows import finding, narrowing, payloads
+from flows.api.stretches import check_moment, place_of, reader_between
 from flows.models import Event, Fate
-from flows.queries import OUT_OF_ORDER, first_id
 from integrator.accounts.access import Scope
 from integrator.accounts.rest import NUMBER, WITHIN, RowFilter, ScopedViewSet, refusals
 from integrator.kernel.redact import redact
+from integrator.web import Reader, beyond
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
@@ -74,6 +73,11 @@ class EventDetailSerializer(EventSerializer):
 class EventFilter(RowFilter):
     """Events by what they are, where they came from, when, and how they ended."""
 
+    q = filters.CharFilter(
+        method="any_id",
+        max_length=narrowing.LONGEST,
+        help_text="Any id: of the event, one of its runs, a dead letter, an object or a record.",
+    )
     external_id = filters.CharFilter(help_text="The sender's own id, such as evt_....")
     object_id = filters.CharFilter(help_text="The object that the event is about, such as pi_....")
     type = filters.CharFilter(help_text="Such as charge.succeeded.")
@@ -86,29 +90,28 @@ class EventFilter(RowFilter):
         model = Event
         fields = ()
 
+    def any_id(self, rows: QuerySet[Event], name: str, wanted: str) -> QuerySet[Event]:
+        """Return the events that an id leads to."""
+        return rows.filter(pk__in=finding.find(wanted.strip(), place_of(self.request)).events)
+
     def from_then_on(self, rows: QuerySet[Event], name: str, moment: datetime) -> QuerySet[Event]:
         """Return what was received at `moment` or later."""
-        _check_moment(name, moment)
-        return rows.filter(received_at__gte=moment, pk__gte=first_id(Event, "received_at", moment))
+        check_moment(name, moment)
+        return rows.filter(received_at__gte=moment)
 
     def until_then(self, rows: QuerySet[Event], name: str, moment: datetime) -> QuerySet[Event]:
         """Return what was received before `moment`."""
-        _check_moment(name, moment)
-        beyond = first_id(Event, "received_at", moment + 2 * OUT_OF_ORDER)
-        return rows.filter(received_at__lt=moment, pk__lte=beyond)
-
-
-def _check_moment(name: str, moment: datetime) -> None:
-    # Neither Python nor the databases can reckon at the ends of time.
-    if not 2000 <= moment.year <= 2100:
-        raise ValidationError({name: "A moment between the years 2000 and 2100."})
+        check_moment(name, moment)
+        return rows.filter(received_at__lt=moment)
 
 
 @extend_schema(tags=["events"])
 @extend_schema_view(
     list=extend_schema(
         summary="List events",
-        description="Every event that was acknowledged is here, newest first, with its one visible fate.",
+        description="Every event that was acknowledged is here, newest first, with its one visible fate. "
+        "Where few of many fit, a page may hold fewer rows than asked for, while `next` tells where to look "
+        "further.",
         parameters=[WITHIN],
         responses={200: EventSerializer(many=True), **refusals(400)},
     ),
@@ -127,13 +130,20 @@ class EventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
     lookup_value_regex = NUMBER
     permissions: ClassVar[dict[str, str]] = {"list": "runs.view", "retrieve": "runs.view"}
 
+    @property
+    def reader(self) -> Reader[Event]:
+        """Return what reads a page: in steps, unless an index leads to the rows."""
+        asked = self.request.query_params
+        if asked.get("q") or asked.get("object_id") or asked.get("external_id"):
+            return beyond
+        return reader_between(Event, "received_at", asked, after="received_after", before="received_before")
+
     def within(self, rows: QuerySet[Event]) -> QuerySet[Event]:
         """Return the events of the connections that the request may reach."""
-        reach = list(self.scope.environments().values_list("pk", flat=True))
-        if not Connection.objects.filter(environment__in=reach).exists():
-            return rows.none()  # otherwise every event of the others would be looked at in vain
-        # Through the environment and not by the ids of connections, for which SQLite would sort all events.
-        return rows.filter(connection__environment__in=reach)
+        connections = place_of(self.request).connections
+        if self.request.query_params.get("fate"):  # of which there is an index with the connection
+            return rows.filter(connection__in=connections)
+        return finding.within(rows, "connection_id", connections)
 
     def get_queryset(self) -> Any:
         """Return the events; a list reads no bodies."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 import msgspec
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from flows.models import Attempt, Event, Fate, Mending, Pair, Run
+from flows import finding, narrowing, reruns
+from flows.api.stretches import check_moment, place_of, reader_between
+from flows.models import Attempt, Event, Fate, Flow, Mending, Run
 from integrator import vault
 from integrator.accounts.access import Scope
 from integrator.accounts.rest import PUBLIC_ID, WITHIN, RowFilter, ScopedViewSet, refusals
 from integrator.kernel.redact import redact
+from integrator.web import Reader, beyond
 
 
 class EventOfRunSerializer(serializers.ModelSerializer[Event]):
@@ -96,28 +103,81 @@ class RunDetailSerializer(RunSerializer):
 class RunFilter(RowFilter):
     """Runs by where they are, how they ended, and what they are about."""
 
+    q = filters.CharFilter(
+        method="any_id",
+        max_length=narrowing.LONGEST,
+        help_text="Any id: of the run, its event, a letter, a question, an effect, an object, a record.",
+    )
     state = filters.ChoiceFilter(choices=Run.State.choices)
     fate = filters.ChoiceFilter(choices=Fate.choices)
-    flow = filters.CharFilter(field_name="flow__public_id", help_text="Id of the flow.")
+    flow = filters.CharFilter(method="of_flow", help_text="Id of the flow.")
+    version = filters.NumberFilter(field_name="version__number", help_text="Number of the flow's version.")
+    type = filters.CharFilter(field_name="event__type", help_text="The event's type.")
+    connection = filters.CharFilter(
+        field_name="event__connection__public_id", help_text="Id of the connection that the event came from."
+    )
+    currency = filters.CharFilter(method="in_currency", help_text="Three letters.")
     external_id = filters.CharFilter(field_name="event__external_id", help_text="The event's own id.")
     object_id = filters.CharFilter(
         method="about", help_text="Such as pi_..., or the id of a record whose change started them."
     )
+    created_after = filters.IsoDateTimeFilter(method="from_then_on", help_text="Not before this moment.")
+    created_before = filters.IsoDateTimeFilter(method="until_then", help_text="Before this moment.")
 
     class Meta:
         model = Run
         fields = ()
 
+    def any_id(self, rows: QuerySet[Run], name: str, wanted: str) -> QuerySet[Run]:
+        """Return the runs that an id leads to."""
+        return rows.filter(pk__in=finding.find(wanted.strip(), place_of(self.request)).runs)
+
     def about(self, rows: QuerySet[Run], name: str, wanted: str) -> QuerySet[Run]:
         """Return the runs about one object or record; an event may name many records."""
-        return rows.filter(Q(event__object_id=wanted) | Q(lane__key=f"salesforce:{wanted}"))
+        return rows.filter(pk__in=finding.about(wanted, place_of(self.request)).runs)
+
+    def of_flow(self, rows: QuerySet[Run], name: str, wanted: str) -> QuerySet[Run]:
+        """Return the runs of one flow."""
+        flow = Flow.objects.filter(public_id=wanted).values_list("pk", flat=True).first()
+        return rows.filter(flow=flow or 0)
+
+    def in_currency(self, rows: QuerySet[Run], name: str, wanted: str) -> QuerySet[Run]:
+        """Return the runs about amounts in one currency."""
+        return rows.filter(currency=wanted.lower())
+
+    def from_then_on(self, rows: QuerySet[Run], name: str, moment: datetime) -> QuerySet[Run]:
+        """Return what began at `moment` or later."""
+        check_moment(name, moment)
+        return rows.filter(created_at__gte=moment)
+
+    def until_then(self, rows: QuerySet[Run], name: str, moment: datetime) -> QuerySet[Run]:
+        """Return what began before `moment`."""
+        check_moment(name, moment)
+        return rows.filter(created_at__lt=moment)
+
+
+class RetryRunSerializer(serializers.Serializer[Any]):
+    """By which version a run is done once more."""
+
+    version = serializers.ChoiceField(
+        choices=["own", "live"],
+        default="own",
+        help_text="own: the version that the run had; live: the one that is live now.",
+    )
+
+
+class CancelRunSerializer(serializers.Serializer[Any]):
+    """Why a run is ended before its time."""
+
+    reason = serializers.CharField(max_length=400)
 
 
 @extend_schema(tags=["runs"])
 @extend_schema_view(
     list=extend_schema(
         summary="List runs",
-        description="What the flows made of the events, newest first.",
+        description="What the flows made of the events, newest first. Where few of many runs fit, a page may "
+        "hold fewer rows than asked for, or none, while `next` tells where to look further.",
         parameters=[WITHIN],
         responses={200: RunSerializer(many=True), **refusals(400)},
     ),
@@ -135,21 +195,58 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet
     lookup_field = "public_id"
     lookup_url_kwarg = "id"
     lookup_value_regex = PUBLIC_ID
-    permissions: ClassVar[dict[str, str]] = {"list": "runs.view", "retrieve": "runs.view"}
+    conflicts = (reruns.Busy, reruns.NotPossible)
+    permissions: ClassVar[dict[str, str]] = {
+        "list": "runs.view",
+        "retrieve": "runs.view",
+        "retry": "runs.retry",
+        "cancel": "runs.cancel",
+    }
+
+    @extend_schema(
+        summary="Do a run once more",
+        description="Answers with the run that does it: the same one while it has not come to its end by its "
+        "own version, otherwise a new one. The object is read first, and what must happen once is not "
+        "done a second time.",
+        request=RetryRunSerializer,
+        responses={200: RunSerializer, **refusals(400, 404, 409)},
+    )
+    @action(methods=["POST"], detail=True)
+    def retry(self, request: Request, id: str) -> Response:
+        """Do what the run is for once more."""
+        given = self.read(RetryRunSerializer)
+        return self._shown(reruns.retry(run=self.get_object(), version=given["version"], **self.by()))
+
+    @extend_schema(
+        summary="Cancel a run",
+        description="It ends without doing the rest of what it is for. What it has done stays done.",
+        request=CancelRunSerializer,
+        responses={200: RunSerializer, **refusals(400, 404, 409)},
+    )
+    @action(methods=["POST"], detail=True)
+    def cancel(self, request: Request, id: str) -> Response:
+        """End a run that has not ended."""
+        given = self.read(CancelRunSerializer)
+        return self._shown(reruns.cancel(run=self.get_object(), reason=given["reason"], **self.by()))
+
+    def _shown(self, run: Run) -> Response:
+        return Response(RunSerializer(self.within(self.queryset.all()).get(pk=run.pk)).data)
+
+    @property
+    def reader(self) -> Reader[Run]:
+        """Return what reads a page: in steps, unless an index leads to the rows."""
+        asked = self.request.query_params
+        if asked.get("q") or asked.get("object_id") or asked.get("external_id"):
+            return beyond
+        return reader_between(Run, "created_at", asked, after="created_after", before="created_before")
 
     def within(self, rows: QuerySet[Run]) -> QuerySet[Run]:
         """Return the runs of the pairs that the request may reach."""
-        pairs = list(
-            Pair.objects.filter(environment__in=self.scope.environments()).values_list("pk", flat=True)
-        )
-        if not pairs:
-            return rows.none()
-        # Adding nothing keeps SQLite from reading all runs pair by pair, only to sort them by id.
-        return rows.alias(place=F("pair_id") + 0).filter(place__in=pairs)
+        return rows.filter(pair__in=place_of(self.request).pairs)
 
     def get_queryset(self) -> Any:
         """Return the runs, without what nobody reads of their event and version."""
-        rows = super().get_queryset().defer("event__body", "version__document")
+        rows = super().get_queryset().defer("event__body", "version__document", "kept", "memory")
         return rows.prefetch_related("tries", "mendings__saved_fix") if self.action == "retrieve" else rows
 
     def get_serializer_class(self) -> type[RunSerializer]:

@@ -27,6 +27,7 @@ from flows.api.passages import PassageViewSet
 from flows.api.rates import ExchangeRateViewSet
 from flows.api.reviews import QuestionViewSet
 from flows.api.runs import RunViewSet
+from flows.api.saved_views import SavedViewViewSet
 from flows.api.suggestions import SuggestionViewSet
 from flows.api.topics import TopicViewSet
 from flows.api.trials import TestCaseViewSet, TrialViewSet
@@ -41,6 +42,7 @@ router.register("deployments", DeploymentViewSet, basename="deployment")
 router.register("impacts", ImpactViewSet, basename="impact")
 router.register("events", EventViewSet, basename="event")
 router.register("runs", RunViewSet, basename="run")
+router.register("saved-views", SavedViewViewSet, basename="saved-view")
 router.register("dead-letters", DeadLetterViewSet, basename="dead-letter")
 router.register("saved-fixes", SavedFixViewSet, basename="saved-fix")
 router.register("reviews", QuestionViewSet, basename="review")
