@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from flows.engine.item import Item
 from flows.engine.kind import Answer, Earlier, Nature, Step
 from flows.engine.outcome import Done, Failure, GiveUp
-from flows.engine.ports import Params, Ports
+from flows.engine.ports import Params, Ports, Result
 from flows.mapping.failure import quoted
 from flows.mapping.reading import Read
 from flows.mapping.widgets import shown
@@ -21,6 +21,7 @@ from flows.steps.base import SalesforceObject, StepKind
 from flows.steps.find import FieldPath
 from flows.steps.moments import Zone, day_of, moment_of
 from flows.steps.query import exact
+from flows.steps.together import Together
 from integrator.kernel import canonical
 from integrator.kernel.errors import IntegrationError
 
@@ -151,18 +152,40 @@ class ListRecordsSettings(BaseModel):
     @property
     def soql(self) -> str:
         """Return the query, with a place in braces for each value."""
+        return f"{self._selected()} LIMIT {self.most}"
+
+    @property
+    def most(self) -> int:
+        """Return how many records are asked for: one more than there may be, where that matters."""
+        return self.limit + (self.beyond != "first")
+
+    def together(self) -> Together | None:
+        """Return how many runs ask at once, where each looks for records that name another by its id."""
+        at = next((at for at, one in enumerate(self.where) if _may_be_an_id(one)), None)
+        if at is None or (self.match == "any" and len(self.where) > 1):
+            return None
+        field = self.where[at].field
+        extra = field.lower() not in {name.lower() for name in ("Id", *self.fields)}
+        several = self._selected(field if extra else "", among=at)
+        return Together(
+            single=self.soql, several=several, name=f"v{at}", field=field, extra=extra, most=self.most
+        )
+
+    def _selected(self, more: str = "", *, among: int | None = None) -> str:
+        """Return the query without its limit, with a field `more`, and one condition on a list of values."""
         names: dict[str, str] = {}
-        for name in ("Id", *self.fields):
+        for name in ("Id", *self.fields, *([more] if more else [])):
             names.setdefault(name.lower(), name)  # which may stand once only
         parts = ["SELECT", ", ".join(names.values()), "FROM", self.object]
         if self.where:
             joint = " AND " if self.match == "all" else " OR "
-            parts.append(f"WHERE {joint.join(_condition(one, at) for at, one in enumerate(self.where))}")
+            conditions = (_condition(one, at, among=at == among) for at, one in enumerate(self.where))
+            parts.append(f"WHERE {joint.join(conditions)}")
         direction = " DESC" if self.descending else ""
         order = [f"{self.order_by}{direction} NULLS LAST"] if self.order_by else []
         if self.order_by.lower() != "id":
             order.append(f"Id{direction}")  # so that equal ones have an order too
-        parts.append(f"ORDER BY {', '.join(order)} LIMIT {self.limit + (self.beyond != 'first')}")
+        parts.append(f"ORDER BY {', '.join(order)}")
         return " ".join(parts)
 
 
@@ -181,19 +204,26 @@ class ListRecords(StepKind):
 
     def compile(self, step_id: str, settings: Any) -> Step:
         """Return the reading as a function over a batch."""
-        query = settings.soql
+        query: str = settings.soql
+        together: Together | None = settings.together()
         values = [
             _Bound.of(f"v{at}", one, settings.zone)
             for at, one in enumerate(settings.where)
             if one.needs_a_value
         ]
 
+        def ask(requests: Sequence[Params], ports: Ports) -> list[Result]:
+            return list(ports.call_many(settings.slot, "query", requests)) if requests else []
+
+        def asked(wanted: Sequence[Mapping[str, Any]], ports: Ports) -> list[Result]:
+            if together is not None:
+                return together.ask(wanted, lambda requests: ask(requests, ports))
+            return ask([{"soql": query, "bindings": one} for one in wanted], ports)
+
         def step(batch: Sequence[Item], ports: Ports) -> list[Answer]:
             bound = [_bindings(values, item) for item in batch]
             wanted = {canonical.dumps(one): one for one in bound if isinstance(one, dict)}
-            requests: list[Params] = [{"soql": query, "bindings": one} for one in wanted.values()]
-            results = ports.call_many(settings.slot, "query", requests) if requests else []
-            found = dict(zip(wanted, results, strict=True))
+            found = dict(zip(wanted, asked(list(wanted.values()), ports), strict=True))
             return [
                 _answer(settings, found[canonical.dumps(one)] if isinstance(one, dict) else one)
                 for one in bound
@@ -206,8 +236,15 @@ class ListRecords(StepKind):
         return [] if settings.slot == "salesforce" else [("slot", "Records are read in the slot salesforce")]
 
 
-def _condition(one: RecordFilter, at: int) -> str:
+def _may_be_an_id(one: RecordFilter) -> bool:
+    """Tell whether a condition is that a field of the record itself is what was read of each run."""
+    return one.operator == "equal" and one.holds == "value" and bool(one.sources) and "." not in one.field
+
+
+def _condition(one: RecordFilter, at: int, *, among: bool = False) -> str:
     place = f"{{v{at}:like}}" if one.operator in _OF_A_TEXT else f"{{v{at}}}"
+    if among:
+        return f"{one.field} IN {place}"
     return f"{one.field} {_OPERATORS[one.operator].format(place)}"
 
 
