@@ -9,13 +9,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Count, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from connectors.stripe.requests import is_ours
 from flows import bulk, payloads
 from flows.agreeing.agreement import Agreement, Asked, Between, Written
 from flows.agreeing.sameness import LONGEST
 from flows.models import Event, Lane, Link, LinkChange, Pair, Review, Run
+from flows.statements import Given, Select
 from integrator import vault
 from integrator.kernel import canonical
 
@@ -163,16 +165,32 @@ def last_told(pair_id: int, stripe_ids: Sequence[str]) -> dict[str, tuple[dateti
     A sweep finds that an object has changed, and not when.
     """
     connection = Pair.objects.get(pk=pair_id).stripe_id
-    of_these = Event.objects.filter(connection=connection, happened_at__isnull=False)
-    told = of_these.exclude(origin=Event.Origin.SWEEP).order_by("-happened_at", "-id")
     found: dict[str, tuple[datetime, str]] = {}
-    for stripe_id in dict.fromkeys(stripe_ids):
-        rows = told.filter(object_id=stripe_id).values_list("happened_at", "external_id", "body")
-        for at, event, body in rows[:_OPENED]:
-            if at is not None and not _is_ours(body, connection):
-                found[stripe_id] = (at, event)
-                break
+    wanted, first = list(dict.fromkeys(stripe_ids)), 1
+    while wanted and first <= _OPENED:  # of most objects the newest event is one of others
+        last = 1 if first == 1 else _OPENED
+        for object_id, at, event, body in _TOLD.rows(
+            connection=connection, objects=wanted, first=first, last=last
+        ):
+            if object_id not in found and not _is_ours(body, connection):
+                found[object_id] = (at, event)
+        wanted, first = [one for one in wanted if one not in found], last + 1
     return found
+
+
+def _told() -> QuerySet[Event, Any]:
+    """Return what was told of objects, each one's newest first: from the `first` of it to the `last`."""
+    of_these = Event.objects.filter(connection=Given("connection"), happened_at__isnull=False)
+    told = of_these.filter(bulk.among("object_id", Given("objects", "text")))
+    newest = Window(RowNumber(), partition_by="object_id", order_by=("-happened_at", "-id"))
+    numbered = told.exclude(origin=Event.Origin.SWEEP).annotate(place=newest)
+    between = numbered.filter(place__gte=Given("first"), place__lte=Given("last"))
+    return between.order_by("object_id", "place").values_list(
+        "object_id", "happened_at", "external_id", "body"
+    )
+
+
+_TOLD = Select(_told)
 
 
 def _is_ours(body: bytes | memoryview, connection_id: int) -> bool:
@@ -212,24 +230,36 @@ def keep(ends: Sequence[Kept], *, now: datetime) -> None:
 
 def _link(ends: Sequence[Kept], now: datetime) -> None:
     """Give each agreement its link: the one that its run has just made, or a new one."""
-    for one in ends:
-        agreement = one.agreement
-        if agreement.link_id is not None:
-            continue
-        key = {
-            "pair": one.pair_id,
-            "salesforce_object": agreement.object,
-            "external_id": agreement.external_id,
-        }
-        known = Link.objects.filter(**key).values_list("id", flat=True)
-        if not known:
-            agreed = vault.seal(canonical.dumps({}), owner=owner_of(one.pair_id))
-            row = (
-                one.pair_id, agreement.stripe_id, agreement.object, agreement.external_id,
-                agreement.record_id, agreed, "", now, now,
-            )  # fmt: skip
-            bulk.insert(Link, _NEW, [row], conflict="DO NOTHING")
-        agreement.link_id = Link.objects.values_list("id", flat=True).get(**key)
+    new = [one for one in ends if one.agreement.link_id is None]
+    known = _links_of(new)
+    rows = {_key_of(one): _new(one, now) for one in new if _key_of(one) not in known}
+    if rows:
+        bulk.insert(Link, _NEW, list(rows.values()), conflict="DO NOTHING")
+        known.update(_links_of(new))
+    for one in new:
+        one.agreement.link_id = known[_key_of(one)]
+
+
+def _new(one: Kept, now: datetime) -> tuple[Any, ...]:
+    agreement, agreed = one.agreement, vault.seal(canonical.dumps({}), owner=owner_of(one.pair_id))
+    return (
+        one.pair_id, agreement.stripe_id, agreement.object, agreement.external_id, agreement.record_id,
+        agreed, "", now, now,
+    )  # fmt: skip
+
+
+def _key_of(one: Kept) -> tuple[int, str, str]:
+    return one.pair_id, one.agreement.object, one.agreement.external_id
+
+
+def _links_of(ends: Sequence[Kept]) -> dict[tuple[int, str, str], int]:
+    if not ends:
+        return {}
+    external = {one.agreement.external_id for one in ends}
+    rows = Link.objects.filter(
+        bulk.among("external_id", external), pair__in={one.pair_id for one in ends}
+    ).values_list("pair", "salesforce_object", "external_id", "id")
+    return {(pair, object_, external_id): link for pair, object_, external_id, link in rows}
 
 
 def _sealed(pair_id: int, agreement: Agreement, now: datetime) -> bytes:
@@ -253,11 +283,11 @@ def _line(one: Kept, change: Any, now: datetime) -> tuple[Any, ...]:
 
 def _forget(links: Collection[Any]) -> None:
     """Delete the oldest lines of histories that have grown too long."""
-    for link in links:
+    lines = LinkChange.objects.filter(bulk.among("link_id", links)).order_by().values_list("link")
+    long = lines.annotate(lines=Count("id")).filter(lines__gt=LinkChange.MOST + _SLACK)
+    for link, _ in list(long):
         newest = LinkChange.objects.filter(link=link).order_by("-id").values_list("id", flat=True)
-        too_many = list(newest[LinkChange.MOST : LinkChange.MOST + _SLACK + 1])
-        if len(too_many) > _SLACK:
-            LinkChange.objects.filter(link=link, id__lte=too_many[0]).delete()
+        LinkChange.objects.filter(link=link, id__lte=newest[LinkChange.MOST]).delete()
 
 
 def _void(ends: Sequence[Kept], now: datetime) -> None:

@@ -7,18 +7,16 @@ other direction, and where both have changed a field, its rule decides, or a per
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from flows.agreeing.agreement import Agreement, Asked, Change, Side, Written
+from flows.agreeing.agreement import Asked, Change, Side, Written
 from flows.agreeing.merging import (
     Verdict,
     agree,
     decision_for,
     give_way,
-    is_unchanged,
     judge,
     newest,
 )
@@ -29,6 +27,7 @@ from flows.engine.kind import Answer
 from flows.engine.outcome import AskHuman, Done, Pause, ReadAgain
 from flows.engine.ports import Ports
 from flows.steps import side_questions
+from flows.steps.merging_case import Case
 from flows.steps.pending import not_known_yet
 from flows.steps.saving import SHARED_REST, Job
 from flows.steps.side_questions import GO_ON, LEAVE, MAKE_AGAIN, changed_at, changed_by, said
@@ -41,21 +40,6 @@ _TELLS_WITHIN = timedelta(seconds=5)  # Stripe's event of a change is mostly her
 _MOST_TRIES = 4
 
 
-@dataclass(slots=True)
-class _Case:
-    """One job, on its way from what was found to what is written."""
-
-    job: Job
-    agreement: Agreement
-    read: Callable[[str], Any]
-    wanted: Mapping[str, Any]
-    touched: frozenset[str] = frozenset()  # paths that somebody else has changed, as the event tells
-    found: Found = field(default_factory=lambda: Found({}))
-    write: dict[str, Any] = field(default_factory=dict)  # by the step's name of the field
-    typed: set[str] = field(default_factory=set)  # fields whose value a person has given
-    instead: Answer | None = None  # what the run comes to although its write went well
-
-
 class Reconciling:
     """The merging of one batch: its beginning, `before` it is written, and `after`."""
 
@@ -64,7 +48,7 @@ class Reconciling:
         self._settings = settings
         self._side = side
         self._ports = ports
-        self._cases: dict[int, _Case] = {}  # by place
+        self._cases: dict[int, Case] = {}  # by place
 
     def begin(self, jobs: Sequence[Job]) -> tuple[list[Job], dict[int, Answer]]:
         """Return the jobs that have to be looked at, and the answers of those that write nothing or wait."""
@@ -112,38 +96,40 @@ class Reconciling:
 
     # Before anything is read
 
-    def _known(self, jobs: Sequence[Job], answers: dict[int, Answer]) -> list[_Case]:
+    def _known(self, jobs: Sequence[Job], answers: dict[int, Answer]) -> list[Case]:
         """Return the cases whose target has to be read; the others are answered."""
         known = self._ports.agreements([self._side.between(job) for job in jobs]) if jobs else []
-        cases: list[_Case] = []
+        open_: list[Case] = []
         for job, found in zip(jobs, known, strict=True):
             agreement = of_this_run(job.item, found)
             touched = side_questions.touched_by_others(job.item)
-            case = _Case(job, agreement, reader_of(job.item), self._side.wanted(job), touched)
-            answer = self._of_a_deleted(case) or self._standing(case) or self._free(case)
-            if answer is None and self._is_echo(case):
-                answer = self._echo(case, "Nothing differs from what both sides agreed on")
-            elif answer is None and self._may_be_old(job.item):
-                answer = ReadAgain("Both sides are compared as they are now")
+            case = Case(job, agreement, reader_of(job.item), self._side.wanted(job), touched)
+            answer = self._of_a_deleted(case) or self._standing(case)
+            if answer is None:
+                open_.append(case)
+            else:
+                answers[job.place] = answer
+        cases: list[Case] = []
+        for case, is_free in zip(open_, self._are_free(open_), strict=True):
+            answer = self._before_reading(case, is_free=is_free)
             if answer is None:
                 cases.append(case)
             else:
-                answers[job.place] = answer
+                answers[case.job.place] = answer
         return cases
 
-    def _is_echo(self, case: _Case) -> bool:
-        """Tell whether the source says what it said when both agreed: no matter what the target says."""
-        lines = self._side.lines
-        agreement = case.agreement
-        if agreement.link_id is None or agreement.state != "agreed":
-            return False
-        return all(
-            is_unchanged(agreement, lines[name], wanted, case.read, touched=case.touched)
-            and (lines[name].key in agreement.values or lines[name].key in agreement.sent)
-            for name, wanted in case.wanted.items()
-        )
+    def _before_reading(self, case: Case, *, is_free: bool) -> Answer | None:
+        """Return what a run comes to without a look at the target, or None."""
+        if not is_free:
+            rest = self._ports.now() + SHARED_REST
+            return Pause(rest, "The other direction is at work on it", holds="run")
+        if case.is_echo(self._side.lines):
+            return self._echo(case, "Nothing differs from what both sides agreed on")
+        if self._may_be_old(case.job.item):
+            return ReadAgain("Both sides are compared as they are now")
+        return None
 
-    def _of_a_deleted(self, case: _Case) -> Answer | None:
+    def _of_a_deleted(self, case: Case) -> Answer | None:
         """Mark the link of a record whose deletion started the run: Stripe's object stays as it is."""
         if self._side.side == "salesforce" or not case.job.item.source.gone:
             return None
@@ -161,14 +147,14 @@ class Reconciling:
         """Tell whether the source is known from Stripe's event alone. A record was read in any case."""
         return self._side.side == "salesforce" and not (item.source.fetched or item.source.gone)
 
-    def _free(self, case: _Case) -> Answer | None:
-        """Return the pause of a run while the other direction writes, if it does."""
-        targets = self._side.targets(case.job, case.agreement)
-        if not targets or self._ports.lease("salesforce", sorted(targets)).issuperset(targets):
-            return None
-        return Pause(self._ports.now() + SHARED_REST, "The other direction is at work on it", holds="run")
+    def _are_free(self, cases: Sequence[Case]) -> list[bool]:
+        """Return for each whether the other direction leaves it alone until this is over."""
+        targets = [frozenset(self._side.targets(case.job, case.agreement)) for case in cases]
+        wanted = sorted(frozenset[str]().union(*targets))
+        granted = self._ports.lease("salesforce", wanted) if wanted else frozenset[str]()
+        return [mine <= granted for mine in targets]
 
-    def _standing(self, case: _Case) -> Answer | None:
+    def _standing(self, case: Case) -> Answer | None:
         """Return why the run waits, if its link is held."""
         agreement, item = case.agreement, case.job.item
         if agreement.state != "held":
@@ -184,7 +170,7 @@ class Reconciling:
 
     # What was found
 
-    def _merge(self, case: _Case) -> Answer | None:
+    def _merge(self, case: Case) -> Answer | None:
         agreement = case.agreement
         if agreement.state == "deleted":
             agreement.state = "agreed"
@@ -207,7 +193,7 @@ class Reconciling:
             return None
         return waits or self._echo(case, "Both sides stand as they agreed, or one keeps its own")
 
-    def _do(self, case: _Case, name: str, verdict: Verdict, open_: list[str]) -> None:
+    def _do(self, case: Case, name: str, verdict: Verdict, open_: list[str]) -> None:
         line, wanted, current = self._side.lines[name], case.wanted[name], case.found.values.get(name)
         if verdict is Verdict.CONFLICT:
             self._decide(case, name, open_)
@@ -219,7 +205,7 @@ class Reconciling:
             if is_new:
                 case.agreement.tell(Change("met", "", {line.about: [None, kept(current)]}))
 
-    def _decide(self, case: _Case, name: str, open_: list[str]) -> None:
+    def _decide(self, case: Case, name: str, open_: list[str]) -> None:
         """Let a person's decision or the field's rule decide a conflict; what neither does is left open."""
         line, side = self._side.lines[name], self._side
         values: dict[Side, Any] = {side.source: case.wanted[name], side.side: case.found.values.get(name)}
@@ -237,7 +223,7 @@ class Reconciling:
         else:
             open_.append(name)
 
-    def _winner(self, case: _Case, name: str) -> str:
+    def _winner(self, case: Case, name: str) -> str:
         """Return the side that wins by the rule of the field; anything else is for a person."""
         policy = self._settings.policy_of(name)
         if policy != "newest":
@@ -245,7 +231,7 @@ class Reconciling:
         stripe, salesforce = self._times(case)
         return newest(stripe=stripe, salesforce=salesforce, skew=self._settings.skew)
 
-    def _times(self, case: _Case) -> tuple[datetime | None, datetime | None]:
+    def _times(self, case: Case) -> tuple[datetime | None, datetime | None]:
         """Return when each side was changed last, as far as it has told."""
         item, agreement = case.job.item, case.agreement
         told, _ = self._told(case)
@@ -255,13 +241,13 @@ class Reconciling:
             return told, case.found.changed_at
         return told, changed_at(item)
 
-    def _told(self, case: _Case) -> tuple[datetime | None, str]:
+    def _told(self, case: Case) -> tuple[datetime | None, str]:
         stripe_id = case.agreement.stripe_id
         return self._ports.last_told([stripe_id]).get(stripe_id, (None, ""))
 
     # What a person has to say
 
-    def _open(self, case: _Case, names: Sequence[str]) -> Answer | None:
+    def _open(self, case: Case, names: Sequence[str]) -> Answer | None:
         """Return what becomes of a run with conflicts that nothing decides: it asks, or waits for another."""
         agreement, item, side = case.agreement, case.job.item, self._side
         if (rest := self._untold(case, names)) is not None:
@@ -283,7 +269,7 @@ class Reconciling:
         agreement.state, agreement.touched = "conflict", True
         return side_questions.which_is_right(agreement, about, self._evidence(case, about, names))
 
-    def _untold(self, case: _Case, names: Sequence[str]) -> Pause | None:
+    def _untold(self, case: Case, names: Sequence[str]) -> Pause | None:
         """Return a short pause while Stripe's event, which says when its side was changed, may be coming."""
         item = case.job.item
         if not any(self._settings.policy_of(name) == "newest" for name in names) or self._times(case)[0]:
@@ -295,7 +281,7 @@ class Reconciling:
         said = "It is not known yet when Stripe's side was changed"
         return Pause(self._ports.now() + _TELLS_WITHIN, said, holds="run")
 
-    def _nothing_open(self, case: _Case) -> None:
+    def _nothing_open(self, case: Case) -> None:
         """Let the run that has asked go on, since there is nothing left to ask."""
         agreement = case.agreement
         asked = agreement.asked
@@ -306,7 +292,7 @@ class Reconciling:
             agreement.void = asked.run_id if asked.run_id != case.job.item.run_id else None
             agreement.state, agreement.asked, agreement.touched = "agreed", None, True
 
-    def _evidence(self, case: _Case, about: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    def _evidence(self, case: Case, about: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
         side, agreement = self._side, case.agreement
         told, event = self._told(case)
         by_salesforce = side.side == "salesforce"
@@ -323,7 +309,7 @@ class Reconciling:
             "link": [agreement.object, agreement.external_id],
         }
 
-    def _without_one(self, case: _Case, failure: IntegrationError) -> Answer | None:
+    def _without_one(self, case: Case, failure: IntegrationError) -> Answer | None:
         """Return what becomes of a run whose record is not there: it is made, unless it was there before."""
         agreement, item = case.agreement, case.job.item
         if not isinstance(failure, Missing):
@@ -346,7 +332,7 @@ class Reconciling:
 
     # Values that go back and forth
 
-    def _swings(self, case: _Case, name: str) -> bool:
+    def _swings(self, case: Case, name: str) -> bool:
         about, settings = self._side.lines[name].about, self._settings
         return name not in case.typed and swings(
             case.agreement.past,
@@ -357,7 +343,7 @@ class Reconciling:
             now=self._ports.now(),
         )
 
-    def _hold(self, case: _Case, about: Sequence[str]) -> AskHuman:
+    def _hold(self, case: Case, about: Sequence[str]) -> AskHuman:
         agreement, item = case.agreement, case.job.item
         if agreement.state != "held":
             agreement.state = "held"
@@ -370,7 +356,7 @@ class Reconciling:
 
     # What was written
 
-    def _keep(self, case: _Case, stored: Mapping[str, Any]) -> None:
+    def _keep(self, case: Case, stored: Mapping[str, Any]) -> None:
         """Note what stands on both sides now."""
         agreement, side, now = case.agreement, self._side, self._ports.now()
         before: dict[str, list[Any]] = {}
@@ -388,7 +374,7 @@ class Reconciling:
         who = changed_by(case.job.item) if side.source == "salesforce" else case.job.item.event.id
         agreement.tell(Change("decided" if case.typed else "written", side.side, before, who))
 
-    def _echo(self, case: _Case, reason: str) -> Done:
+    def _echo(self, case: Case, reason: str) -> Done:
         agreement, job = case.agreement, case.job
         output = {
             "id": agreement.record_id or job.key if self._side.side == "salesforce" else job.key,
