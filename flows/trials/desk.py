@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -241,6 +242,15 @@ def recent_of(start: Start, pair: Pair | None) -> list[Event]:
     newest = inbox.order_by("-pk").values_list("pk", flat=True).first() or 0
     fitting = inbox.filter(pk__gt=newest - _LOOKED_AT, type__in=types, unreadable="", purged_at__isnull=True)
     return list(fitting.defer("body").order_by("-pk")[:RECENT])
+
+
+def with_chosen(recent: Sequence[Event], start: Start, pair: Pair | None, chosen: str) -> list[Event]:
+    """Return `recent` with the event of the number `chosen` at its head, if that one starts the flow."""
+    if pair is None or not re.fullmatch(r"[0-9]{1,18}", chosen):
+        return list(recent)
+    inbox = Event.objects.filter(connection=pair.slots()[start.slot], type__in=start.types, unreadable="")
+    found = inbox.filter(pk=int(chosen), purged_at__isnull=True).defer("body").first()
+    return list(recent) if found is None else [found, *(one for one in recent if one.pk != found.pk)]
 
 
 def samples(flow: Ready) -> list[tuple[str, str]]:

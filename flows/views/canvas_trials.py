@@ -37,7 +37,9 @@ def choose(request: HttpRequest, workspace: str, environment: str, flow: str) ->
     start = starting.of(here.draft.document)
     context = {
         "start": start,
-        "recent": desk.recent_of(start, pair)[:_FEW],
+        "recent": desk.with_chosen(
+            desk.recent_of(start, pair)[:_FEW], start, pair, request.GET.get("event", "")
+        ),
         "samples": desk.samples_of(start.types),
         "pair": pair,
         "environment": environment_of(request),

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from flows.engine.definition import InvalidDocument
-from flows.models import Draft, Flow, Pair, TestCase
+from flows.models import Draft, Event, Flow, Pair, TestCase
 from flows.models.cases import TestCaseQuerySet
 from flows.trials import cases, desk, shadows
 from flows.trials.desk import Served, Source, Wish
@@ -264,7 +264,7 @@ def _context(request: HttpRequest, found: Flow, source: str) -> dict[str, Any]:
         "draft": Draft.objects.filter(flow=found).exists(),
         "pair": pair,
         "problems": problems,
-        "recent": desk.recent(prepared, pair) if prepared else [],
+        "recent": _recent(request, prepared, pair) if prepared else [],
         "samples": desk.samples(prepared) if prepared else [],
         "start": prepared.start if prepared else None,
         "cases": cases_of(request, found).order_by("name").defer("given", "expected"),
@@ -272,6 +272,12 @@ def _context(request: HttpRequest, found: Flow, source: str) -> dict[str, Any]:
         "shadowed": SHADOWED,
         "largest": LARGEST,
     }
+
+
+def _recent(request: HttpRequest, prepared: Ready, pair: Pair | None) -> list[Event]:
+    """Return the events that are offered, the one that the address names first."""
+    recent, chosen = desk.recent(prepared, pair), request.GET.get("event", "")
+    return desk.with_chosen(recent, prepared.start, pair, chosen)
 
 
 def _first_choice(found: Flow) -> str:

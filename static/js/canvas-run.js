@@ -19,6 +19,9 @@ export class Running {
     this.typed = { pasted: "", record: "" }; // what was pasted, or which record was named; it is kept nowhere
     this.busy = false;
     this.turn = 0; // what was asked for last; an answer to something older comes too late
+    const event = new URLSearchParams(location.search).get("event"); // the page of a run led here with its event
+    this.search = /^[0-9]{1,18}$/.test(event ?? "") ? `?event=${event}` : "";
+    if (this.search) localStorage.setItem(STORE, JSON.stringify({ on: `event:${event}`, live: false }));
     byId("run-form").addEventListener("submit", (event) => this.take(event));
     byId("run-again").addEventListener("click", () => this.go(this.step));
     byId("run-change").addEventListener("click", () => this.choose(this.step));
@@ -50,7 +53,7 @@ export class Running {
   async choose(step, trouble = null) {
     const mine = (this.turn += 1);
     const from = document.activeElement;
-    const answer = await this.sending.read("run/").catch(() => null);
+    const answer = await this.sending.read(`run/${this.search}`).catch(() => null);
     if (mine !== this.turn) return;
     if (answer?.status !== 200 || answer.redirected) return this.failed(answer);
     if (hasGoneOn(from) && !byId("run-to").open) return say("Press R at the step to choose an event.");
