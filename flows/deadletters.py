@@ -32,9 +32,10 @@ __all__ = [
     "retry_by_itself",
     "retry_mended",
     "retry_together",
+    "retry_unasked",
 ]
 
-LONGEST_SYSTEM = 20
+LONGEST_SYSTEM, LONGEST_PARENT = 20, 255
 CHUNK = 200  # letters in one transaction of `retry_all` or `discard_all`
 
 # What is wrong with an event itself; everything else is explained by the error catalogue.
@@ -58,7 +59,7 @@ class Obituary:
 
 _COLUMNS = (
     "public_id", "event_id", "run_id", "error_class", "code", "field", "step", "system", "http_status",
-    "message", "suggestion",
+    "waits_for", "message", "suggestion",
     "fingerprint", "created_at", "resolution", "resolved_by",
 )  # fmt: skip
 
@@ -81,7 +82,7 @@ def _row(one: Obituary, now: datetime) -> tuple[object, ...]:
     told = Failure(
         error_class, message, code=code, field=field, system=failure.system, http_status=failure.http_status
     )
-    suggestion = error_catalogue.of_failure(told, given_up=True).suggestion
+    verdict = error_catalogue.of_failure(told, given_up=True)
     return (
         public_id(),
         one.event_id,
@@ -92,13 +93,22 @@ def _row(one: Obituary, now: datetime) -> tuple[object, ...]:
         step,
         storable(failure.system, LONGEST_SYSTEM),
         failure.http_status,
+        storable(_parent(verdict), LONGEST_PARENT),
         message,
-        storable(SUGGESTIONS.get(code, suggestion), 500),
+        storable(SUGGESTIONS.get(code, verdict.suggestion), 500),
         canonical.fingerprint([one.flow_id, step, code, field, _without_ids(message)]),
         now,
         "",
         "",
     )
+
+
+def _parent(verdict: error_catalogue.Verdict) -> str:
+    """Return which record the run lacked, as `Write.target` names it, if the message tells."""
+    told = verdict.params
+    if verdict.action != "save_parent" or not {"object", "external_id"} <= told.keys():
+        return ""
+    return f"{told['object']}:{told['external_id']}"
 
 
 def _without_ids(message: str) -> str:
@@ -148,6 +158,13 @@ def retry_by_itself(letters: Sequence[DeadLetter], *, actor: str, now: datetime)
     The lanes are locked by the caller. What is history stays so: nobody has asked for its effects.
     """
     _retry(letters, actor, now, insist=False)
+
+
+def retry_unasked(ids: Sequence[int], *, actor: str, now: datetime) -> list[DeadLetter]:
+    """Try again those of these letters that are still open, in the caller's transaction, and return them."""
+    letters = list(_locked(ids).unresolved().order_by("id"))
+    retry_by_itself(letters, actor=actor, now=now)
+    return letters
 
 
 def retry_all(*, letters: models.QuerySet[DeadLetter], actor: str, now: datetime) -> int:

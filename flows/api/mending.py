@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
@@ -205,9 +204,7 @@ class SwitchFixSerializer(serializers.Serializer[Any]):
 class SavedFixViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet[SavedFix]):
     """Approvals that are kept as rules."""
 
-    queryset: ClassVar[QuerySet[SavedFix]] = SavedFix.objects.select_related(
-        "flow", "pair__environment__workspace"
-    )
+    queryset = SavedFix.objects.select_related("flow", "pair__environment__workspace")
     serializer_class = SavedFixSerializer
     environment_at = "pair__environment"
     lookup_field = "public_id"

@@ -75,7 +75,9 @@ class Run(models.Model):
         default=False, db_default=False, help_text="A person wants it done: effects run though it is history."
     )
     mended = models.BooleanField(
-        default=False, db_default=False, help_text="Its event was edited, or a fix of what it writes approved."
+        default=False,
+        db_default=False,
+        help_text="Its event was edited, or a fix of what it writes approved.",
     )
     memory = models.JSONField(
         null=True, help_text="What steps remember between tries, by step: answers, and until when one waits."
@@ -269,6 +271,13 @@ class DeadLetter(models.Model):
         max_length=20, blank=True, default="", db_default="", help_text="That answered; empty: we failed."
     )
     http_status = models.PositiveSmallIntegerField(null=True, help_text="Of the answer, where there was one.")
+    waits_for = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The parent that it lacks: object:id.",
+    )
     message = models.TextField()
     suggestion = models.CharField(max_length=500)
     fingerprint = models.CharField(
@@ -302,6 +311,11 @@ class DeadLetter(models.Model):
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["-id"], condition=models.Q(resolved_at__isnull=True), name="letter_open"),
+            models.Index(
+                fields=["waits_for"],
+                condition=models.Q(resolved_at__isnull=True) & ~models.Q(waits_for=""),
+                name="letter_of_an_orphan",
+            ),
         ]
 
     def __str__(self) -> str:

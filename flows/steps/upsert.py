@@ -218,7 +218,7 @@ class _Upserting(Saving):
         key = self._settings.external_id
         if self._agreeing is not None:  # what both sides agree on is a person's to say
             return results
-        failed = [result if isinstance(result, IntegrationError) else {} for result in results]
+        failed: list[Result] = [result if isinstance(result, IntegrationError) else {} for result in results]
         taken = taking_over.free_records(self._object, key, failed, self._ports)
         requests = [
             {**request(self._object, jobs[place], without=""), "id": one.record_id}

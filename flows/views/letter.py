@@ -40,14 +40,19 @@ def approve(request: HttpRequest, workspace: str, environment: str, letter: str)
         return _page(request, found, problem=form.errors.as_text(), status=HTTPStatus.UNPROCESSABLE_ENTITY)
     given = form.cleaned_data
     approval = mending.Approval(given["way"], given["length"], given["value"], given["keep"])
-    by = {"actor": scope_of(request).actor, "now": timezone.now()}
+    actor, now = scope_of(request).actor, timezone.now()
     try:
         if given["all"]:
-            here = environment_of(request)
-            mending.approve_cause(environment=here, fingerprint=found.fingerprint, approval=approval, **by)
+            mending.approve_cause(
+                environment=environment_of(request),
+                fingerprint=found.fingerprint,
+                approval=approval,
+                actor=actor,
+                now=now,
+            )
             told = "One is tried with this change first. The rest follows if it works."
         else:
-            mending.approve(letter=found, approval=approval, **by)
+            mending.approve(letter=found, approval=approval, actor=actor, now=now)
             told = "It is tried again with this change."
     except deadletters.AlreadyHandled as refusal:
         return refuse(request, str(refusal))

@@ -10,7 +10,18 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from connectors.metering import METER
-from flows import approvals, directories, group_retries, merges, nights, resyncs, retention, sweeps, walk
+from flows import (
+    approvals,
+    directories,
+    group_retries,
+    merges,
+    nights,
+    orphans,
+    resyncs,
+    retention,
+    sweeps,
+    walk,
+)
 from flows.impact import keeping, looking
 from flows.merging import working
 from flows.recognising import rules
@@ -85,7 +96,9 @@ def tasks() -> Sequence[Task]:
         Task("customers", DIRECTORIES_EVERY, lambda now: directories.read_due(now=now)),
         Task("directories", DIRECTORIES_BEGIN_EVERY, lambda now: directories.begin_due(now=now)),
         Task("match rules", LEARN_EVERY, lambda now: rules.learn_due(now=now)),
-        Task("retries", RETRIES_EVERY, lambda now: group_retries.go_due(now=now)),
+        Task(
+            "retries", RETRIES_EVERY, lambda now: (group_retries.go_due(now=now), orphans.retry_due(now=now))
+        ),
         Task("fields", LOOK_EVERY, lambda now: looker.look_due(now=now)),
         Task("impact", IMPACT_EVERY, lambda now: keeping.renew_due(now=now, failed=failed)),
         Task("retention", PURGE_EVERY, lambda now: retention.purge_due(now=now)),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from flows import editing, mending, payloads, remedies, saved_fixes
+from flows import editing, group_retries, mending, orphans, payloads, remedies, saved_fixes
 from flows.lanes import WorkerLease
 from flows.mending import Approval
-from flows.models import DeadLetter, Event, GroupRetry, Mending, Notice, Pair, Run, SavedFix
+from flows.models import DeadLetter, Event, GroupRetry, Link, Mending, Notice, Pair, Run, SavedFix
 from integrator import vault
 from integrator.accounts.models import AuditEntry
 from integrator.accounts.roles import Role
@@ -47,7 +48,7 @@ def org(pair: Pair, systems: TwoSystems) -> TwoSystems:
     """Return an org whose card brand takes forty characters, below a live flow."""
     a_deployed_flow(pair, UPSERT)
 
-    def upsert(request: dict[str, Any]) -> Any:
+    def upsert(request: Mapping[str, Any]) -> Any:
         brand = request["values"].get("Card_Brand__c") or ""
         return TOO_LONG if len(brand) > LENGTH else systems._upsert(request)
 
@@ -118,7 +119,7 @@ def test_a_whole_cause_gets_the_change_after_one_has_shown_that_it_works(
         work_until_quiet(worker)
         now = timezone.now()
         GroupRetry.objects.update(next_at=now)
-        mending.group_retries.go_due(now=now)
+        group_retries.go_due(now=now)
     work_until_quiet(worker)
 
     going.refresh_from_db()
@@ -174,10 +175,9 @@ def test_no_remedy_is_offered_for_money_keys_and_what_nobody_maps(
 
 
 def test_an_edit_is_laid_over_what_is_read_anew(pair: Pair, org: TwoSystems, worker: WorkerLease) -> None:
-    charge = a_letter(pair, org, worker, client_secret="cs_1_secret_2", note="a").id and org.objects
-    letter = DeadLetter.objects.unresolved().get()
+    letter = a_letter(pair, org, worker, client_secret="cs_1_secret_2", note="a")
     text = editing.editable(letter).text
-    (intent,) = charge.values()
+    (intent,) = org.objects.values()
     intent["latest_charge"] = intent["latest_charge"] | {"status": "pending"}  # meanwhile, at Stripe
 
     edited = json.loads(text) | {"brand": "Visa", "status": "failed"}
@@ -300,3 +300,32 @@ def test_a_program_mends_by_rest_as_far_as_its_role_goes(
     assert (shown["mended"], shown["mendings"][0]["paths"]) == (True, ["Card_Brand__c"])
     assert (kept["does"], off["enabled"]) == ("cut to 9 characters", False)
     assert operator("DELETE", f"saved-fixes/{kept['id']}/").status_code == 204
+
+
+def test_a_letter_is_tried_again_once_the_parent_that_it_lacked_has_come(
+    pair: Pair, org: TwoSystems, worker: WorkerLease
+) -> None:
+    said = "Foreign key external ID: cus_1 not found for field External_ID__c in entity Stripe_Customer__c"
+    org.answers["upsert"] = lambda _request: Refused(said, code="INVALID_FIELD", field="External_ID__c")
+    letter = a_letter(pair, org, worker, brand="Visa")
+    del org.answers["upsert"]
+    now = timezone.now()
+
+    too_early = orphans.retry_due(now=now)
+    for object_, key in (("Account", "cus_1"), ("Stripe_Customer__c", "cus_1")):
+        Link.objects.create(
+            pair=pair,
+            stripe_id=key,
+            salesforce_object=object_,
+            external_id=key,
+            record_id="a00000000000001AAA",
+            agreed=b"",
+            first_synced_at=now,
+            synced_at=now,
+        )
+    came = orphans.retry_due(now=now)
+    work_until_quiet(worker)
+
+    assert letter.waits_for == "Stripe_Customer__c:cus_1"
+    assert (too_early, came, orphans.retry_due(now=now)) == (0, 1, 0)
+    assert Run.objects.get().fate == "applied"
