@@ -28,6 +28,7 @@ from connectors.models import NEEDS_KEY, CallHour, Connection
 from connectors.shares import SHARES
 from connectors.tallies import TALLIES
 from connectors.throttle import LIVE_ENDPOINT_SHARE, Budget
+from integrator import telemetry
 from integrator.kernel import errors
 
 log = structlog.get_logger(__name__)
@@ -102,8 +103,11 @@ def call_many(
         return [closed] * len(requests)
     if known.shared:
         SHARES.want(connection_id)
-    with outbound.timed(TALLIES.timer(connection_id)):
+    with outbound.timed(TALLIES.timer(connection_id)), telemetry.span("call", action=action) as told:
         results = _ask(known, action, requests, ends, cause)
+        if telemetry.is_on():
+            ill = sum(isinstance(one, errors.IntegrationError) for one in results)
+            told.note(connection=known.connection.public_id, requests=len(requests), failed=ill)
     if cause == NOBODY:
         METER.write_due()
     _record(known, results, probing=closed is not None, now=timezone.now())

@@ -24,6 +24,7 @@ from flows.committer import Committer, Full, Late
 from flows.deadlines import Deadlines
 from flows.endpoints import Endpoint, Endpoints, Secret, Unavailable
 from flows.intake import Arrival
+from integrator import telemetry
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -205,7 +206,8 @@ class Receiver:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            await self._take(scope, receive)
+            with telemetry.span("webhook") as told:
+                await self._take(scope, receive, told)
             answer = _ACCEPTED
             self.counters.accepted += 1
         except _Refused as refusal:
@@ -216,7 +218,7 @@ class Receiver:
             return
         await _say(answer, receive, send)
 
-    async def _take(self, scope: Scope, receive: Receive) -> None:
+    async def _take(self, scope: Scope, receive: Receive, told: telemetry.Span) -> None:
         """Keep the delivery, or raise what is to be answered instead."""
         public_id, head = self._check(scope)
         endpoint = await self._endpoint(public_id)
@@ -227,6 +229,7 @@ class Receiver:
         delivery = intake.read(body)
         if delivery.unreadable:
             self.counters.unreadable += 1
+        told.note(event=delivery.external_id, connection=connection_id)
         await self._commit(Arrival(connection_id, delivery, datetime.fromtimestamp(now, UTC)))
 
     def _check(self, scope: Scope) -> tuple[str, _Head]:

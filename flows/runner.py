@@ -30,7 +30,7 @@ from flows.engine.ports import Abandoned
 from flows.engine.trace import SOURCE
 from flows.loading import Loaded, Readied, given_up, hopeless, load, ready, untried
 from flows.plans import Unrunnable, compiled
-from integrator import logs
+from integrator import logs, telemetry
 
 log = structlog.get_logger(__name__)
 
@@ -62,8 +62,12 @@ def work(worker: lanes.WorkerLease, until: Callable[[], bool]) -> int:
     _linger(worker)
     worker.holding = True
     try:
-        with _uncollected():
+        with _uncollected(), telemetry.span("tick") as told:
             handled = _pass(worker, until)
+            if handled:
+                told.note(handled=handled, runs=worker.last_pass_runs)
+            else:
+                told.drop()
     except (InterfaceError, OperationalError):
         worker.shaken = True
         raise
@@ -129,12 +133,25 @@ def _run_claimed(
     for runs in chain.from_iterable(map(_in_good_time, groups.values())):
         if not until():
             break
-        with logs.bind(runs=[run.public_id for run in runs[:NAMED]]):
+        with logs.bind(runs=[run.public_id for run in runs[:NAMED]]), _told(runs):
             if not _run_together(worker, runs, clock):
                 return
         left -= {run.lane_id for run in runs}
     if left:
         lanes.release(worker, left)
+
+
+def _told(runs: Sequence[Loaded]) -> telemetry.Span:
+    if not telemetry.is_on():
+        return telemetry.span("")
+    return telemetry.span(
+        "run",
+        runs=[run.public_id for run in runs],
+        events=[run.event__external_id for run in runs],
+        count=len(runs),
+        flow=runs[0].flow_id,
+        version=runs[0].version_id,
+    )
 
 
 def _in_good_time(runs: Sequence[Loaded]) -> Iterator[Sequence[Loaded]]:

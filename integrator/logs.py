@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from integrator import telemetry
 from integrator.kernel.redact import redact
 
 _PLAIN = (str, bytes, bool, int, float, type(None))
@@ -51,6 +52,12 @@ def _plain(value: Any) -> Any:
             return repr(value) if isinstance(value, BaseException) else str(value)
 
 
+def traced(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put the ids of the open trace and span into a log line, where traces are told."""
+    event.update(telemetry.ids())
+    return event
+
+
 def inert(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Escape what a terminal would obey; only a traceback may take several lines. JSON escapes by itself."""
     return {key: value if key in _SHOWN_ON_LINES else _escaped(value) for key, value in event.items()}
@@ -70,6 +77,7 @@ def configure(*, level: str, plain: bool, process: str = "") -> None:
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        traced,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

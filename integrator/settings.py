@@ -13,6 +13,7 @@ import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from integrator import telemetry
 from integrator.logs import configure as configure_logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -371,3 +372,10 @@ ALERT_PRIVATE_HOSTS = frozenset(
 
 LOGGING_CONFIG = None
 configure_logs(level=env.str("LOG_LEVEL", default="INFO"), plain=DEBUG, process=ROLE)
+
+# Where spans are sent (OTLP over HTTP), and which part of the traces. Empty: nowhere, and nothing is loaded.
+telemetry.configure(
+    endpoint=env.str("INTEGRATOR_TRACES_ENDPOINT", default=""),
+    sample=env.float("INTEGRATOR_TRACES_SAMPLE", default=1.0),
+    process=ROLE,
+)
