@@ -29,7 +29,7 @@ class MergeSurvivorSerializer(serializers.Serializer[Any]):
     """Whose value one field has, of those in which the records differ."""
 
     field = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field of that name, as DRF makes them
     record = serializers.CharField(help_text="Id of the record whose value stays.")
     reason = serializers.CharField(help_text="only, chosen, newest, complete or kept.")
     fixed = serializers.CharField(help_text="key, currency or readonly where nobody can choose; else empty.")

@@ -66,7 +66,7 @@ def begin(*, merge: Merge, actor: str, now: datetime) -> Merge:
     with transaction.atomic():
         # Whoever has records merged holds it, so that no record is in two merges at a time.
         Connection.objects.select_for_update(no_key=True).get(pk=merge.connection_id)
-        locked = Merge.objects.select_for_update(of=("self",)).get(pk=merge.pk)
+        locked: Merge = Merge.objects.select_for_update(of=("self",)).get(pk=merge.pk)
         if locked.state != Merge.State.CHECKED:
             raise AlreadyHandled("Somebody was quicker: this merge was begun already.")
         if locked.created_at < now - FRESH:
