@@ -80,20 +80,7 @@ class Org:
         :raises Transient: if there is no answer; what was sent may have been done
         :raises Uncertain: in its place, if it may have been done and is not `repeatable`
         """
-        headers = {
-            "Authorization": f"Bearer {self._token.value}",
-            "Accept": content_type if content_type.startswith(_XML) else "application/json",
-            "Sforce-Call-Options": f"client={CLIENT_NAME}",
-            # An assignment rule must not change owners because we touched a record.
-            "Sforce-Auto-Assign": "FALSE",
-            # The resources for user interfaces write R&D as R&amp;D otherwise:
-            # https://developer.salesforce.com/docs/atlas.en-us.uiapi.meta/uiapi/intro_encoding.htm
-            "X-Chatter-Entity-Encoding": "false",
-        }
-        if body is not None:
-            headers["Content-Type"] = content_type
-        if content_type.startswith(_XML):
-            headers["SOAPAction"] = '""'
+        headers = self._headers(content_type, has_body=body is not None)
         if unless_since:
             headers["If-Modified-Since"] = unless_since
         self._account.called("")
@@ -108,6 +95,23 @@ class Org:
         if answer.status_code == 401 and is_expired(401, problems_of(answer.content)):
             raise Expired
         return answer
+
+    def _headers(self, content_type: str, *, has_body: bool) -> dict[str, str]:
+        headers = {
+            "Authorization": f"Bearer {self._token.value}",
+            "Accept": content_type if content_type.startswith(_XML) else "application/json",
+            "Sforce-Call-Options": f"client={CLIENT_NAME}",
+            # An assignment rule must not change owners because we touched a record.
+            "Sforce-Auto-Assign": "FALSE",
+            # The resources for user interfaces write R&D as R&amp;D otherwise:
+            # https://developer.salesforce.com/docs/atlas.en-us.uiapi.meta/uiapi/intro_encoding.htm
+            "X-Chatter-Entity-Encoding": "false",
+        }
+        if has_body:
+            headers["Content-Type"] = content_type
+        if content_type.startswith(_XML):
+            headers["SOAPAction"] = '""'
+        return headers
 
     def soap(self, body: Callable[[str], bytes]) -> requests.Response:
         """
