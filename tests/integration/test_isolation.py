@@ -16,14 +16,16 @@ from django.apps import apps
 from django.test import Client
 from django.utils import timezone
 
-from flows import agreements, missed_changes, topics
+from flows import agreements, missed_changes, saved_fixes, topics
 from flows.agreeing.agreement import Agreement
 from flows.agreements import Kept
-from flows.models import Flow, TestCase
+from flows.mapping.mending import Fix
+from flows.models import DeadLetter, Flow, SavedFix, TestCase
 from integrator.accounts import tokens
 from integrator.accounts.models import Membership
 from integrator.accounts.roles import Role
 from tests.browser import merged
+from monitoring.models import Anomaly, KnownEvent, Series
 from tests.builders import NOON, a_person, an_environment
 from tests.integration.accounts.test_routes import PAGES
 from tests.integration.api.conftest import Stage, staged
@@ -66,6 +68,8 @@ def ids_of(acme: Stage) -> dict[str, Any]:
         "run": acme.run.public_id,
         "event": acme.event.pk,
         "letter": acme.letter.public_id,
+        "fix": a_fix(acme).public_id,
+        **what_is_unusual(acme),
         "fingerprint": acme.letter.fingerprint,
         "flow": acme.deployment.flow.public_id,
         "connection": [acme.stripe.public_id, acme.pair.salesforce.public_id],
@@ -95,6 +99,30 @@ def what_is_asked_of_the_org(acme: Stage) -> dict[str, int]:
         "resync": missed_changes.compare(
             connection=crm, object="Order", since=None, actor="ada", now=timezone.now()
         ).pk,
+    }
+
+
+def a_fix(acme: Stage) -> SavedFix:
+    letter = DeadLetter.objects.select_related("run__flow", "run__pair__environment__workspace").get(
+        pk=acme.letter.pk
+    )
+    fix = Fix("leave_out", "map", "Description")
+    return saved_fixes.keep(letter=letter, fix=fix, actor="ada", now=NOON)
+
+
+def what_is_unusual(acme: Stage) -> dict[str, str]:
+    """Return the ids of a series of acme's, of an anomaly in it and of a known event."""
+    series = Series.objects.create(connection=acme.stripe, seen_until=NOON)
+    found = {"z": 6.0, "observed": 9.0, "expected": 2.0, "lo": 0.0, "hi": 5.0, "began_at": NOON}
+    anomaly = Anomaly.objects.create(series=series, metric="failed", kind="failed_spike", **found)
+    known = KnownEvent.objects.create(
+        environment=acme.stripe.environment, name="Sale", begins=NOON, ends=timezone.now() + timedelta(days=1),
+        made_by="ada", made_at=NOON,
+    )  # fmt: skip
+    return {
+        "anomaly": anomaly.public_id,
+        "known": known.public_id,
+        "series": acme.stripe.public_id,
     }
 
 
@@ -170,8 +198,10 @@ def test_an_id_of_another_environment_leads_nowhere_either(acme):
     pages = [a.replace("/dev/", "/qa/") for a in addresses(ids, workspace="acme") if "/dev/" in a]
     shown = [page for page in pages if client.get(page).status_code == 200 and "/causes/" not in page]
 
-    # A flow belongs to the workspace, and is shown with its versions wherever somebody looks.
-    assert [page for page in shown if f"/flows/{ids['flow']}/" not in page] == []
+    # A flow belongs to the workspace, and is shown with its versions wherever somebody looks. So do the
+    # channels and rules of alerts.
+    everywhere = (f"/flows/{ids['flow']}/", "/alerts/channels/", "/alerts/rules/")
+    assert [page for page in shown if not any(part in page for part in everywhere)] == []
 
 
 def test_a_session_changes_nothing_by_rest_without_a_csrf_token(acme):
