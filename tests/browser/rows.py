@@ -31,7 +31,9 @@ HOSTILE = """<img src=x onerror=alert(1)>"'</script><script>alert(2)</script>"""
 _numbers = count(1)
 
 
-def refused(field: str, message: str, minutes: int) -> dict[str, Any]:
+def refused(
+    field: str, message: str, minutes: int, code: str = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+) -> dict[str, Any]:
     return {
         "fate": "dead",
         "state": "dead",
@@ -39,7 +41,7 @@ def refused(field: str, message: str, minutes: int) -> dict[str, Any]:
         "at": timezone.now() - timedelta(minutes=minutes),
         "error": {
             "class": "data",
-            "code": "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+            "code": code,
             "field": field,
             "message": message,
             "request_id": "4fzGAyhp1Yd1CtXwvAb0l-",

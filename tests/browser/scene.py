@@ -280,10 +280,10 @@ def arrive(runs: int = 1, fate: str = "applied", customer: str = "Jenny Rosen") 
     return made
 
 
-def die(field: str, runs: int = 1, message: str = "The value is too long") -> dict[str, Any]:
+def die(field: str, runs: int = 1, message: str = "The value is too long", **how: str) -> dict[str, Any]:
     """Let new runs give up for a cause of their own."""
     pair = Pair.objects.get(environment__slug="dev", environment__workspace__slug="acme")
-    made = [a_run(pair, **refused(field, message, 0)) for _ in range(runs)]
+    made = [a_run(pair, **refused(field, message, 0, **how)) for _ in range(runs)]
     names = [run.public_id for run in made]
     _tell(pair.environment, "closed", "dead", names)
     return {"runs": names, "fingerprint": made[0].dead_letters.get().fingerprint}

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Theatre
+from tests.browser.looking import Watch
 
 pytestmark = pytest.mark.browser
 
@@ -31,3 +32,33 @@ def test_one_is_tried_first_and_the_rest_is_stopped_by_keys_alone(page: Page, th
     expect(shown).to_contain_text("It was stopped")
     expect(shown).to_contain_text("2 left alone")
     expect(page.get_by_role("button", name="Discard all 2")).to_be_visible()
+
+
+def test_an_object_is_edited_and_a_remedy_approved_by_keys_alone(
+    page: Page, theatre: Theatre, watch: Watch
+) -> None:
+    watch.allowed = ("422",)  # of the text that cannot be read
+    message = "Name: data value too large: Jenny Rosen (max length=8)"
+    made = theatre.do("die", field="Name", message=message, code="STRING_TOO_LONG", runs=2)
+    page.goto(theatre.at(f"dead-letters/causes/{made['fingerprint']}/"))
+    page.get_by_role("link", name="Mend evt_").first.press("Enter")
+
+    text = page.get_by_role("textbox", name="Edited copy, in JSON")
+    text.fill(text.input_value().replace('"6735"', '"6736"').replace('"eur"', '"eur'))
+    page.get_by_role("button", name="Show what changes").press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Line ")
+    text.fill(text.input_value().replace('"eur', '"eur"'))
+    page.get_by_role("button", name="Show what changes").press("Enter")
+    changes = page.get_by_role("table")
+    expect(changes).to_contain_text("metadata.order_id")
+    expect(changes).not_to_contain_text("currency")
+
+    remedy = page.get_by_role("region", name="What would help")
+    expect(remedy).to_contain_text("Jenny Ro")
+    remedy.get_by_role("checkbox", name="Do this by itself").press("Space")
+    remedy.get_by_role("button", name="Approve and retry").press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("It is tried again with this change")
+    retried = [theatre.do("state_of", run=run) for run in made["runs"]]
+    assert sorted(retried) == ["dead", "ready"]
+    page.goto(theatre.at("dead-letters/fixes/"))
+    expect(page.get_by_role("row", name="Name is cut to 8 characters")).to_contain_text("On")

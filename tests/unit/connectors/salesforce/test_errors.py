@@ -9,6 +9,7 @@ import pytest
 
 from connectors.base import UNREACHABLE
 from connectors.salesforce.errors import Problem, failure_of, is_expired, problems_of
+from flows import error_catalogue
 from integrator.kernel import errors
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -276,3 +277,17 @@ def test_a_duplicate_without_its_matches_is_one_all_the_same(result):
     (problem,) = problems_of(a_duplicate(result))
 
     assert (problem.code, problem.message) == ("DUPLICATES_DETECTED", "Use one of these records?")
+
+
+def test_a_message_that_is_too_long_keeps_what_the_field_takes():
+    said = f"Description: data value too large: {'x' * 40_000} (max length=255)"
+    body = [{"errorCode": "STRING_TOO_LONG", "message": said, "fields": ["Description"]}]
+
+    failure = failure_of(400, problems_of(body), now=NOON)
+
+    assert str(failure).startswith("Description: data value too large: xxx")
+    assert str(failure).endswith("(max length=255)")
+    assert len(str(failure)) == 400
+    assert failure.http_status == 400
+    told = error_catalogue.explain_params(failure)
+    assert told["max_length"] == "255"
