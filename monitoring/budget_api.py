@@ -27,11 +27,11 @@ class BudgetOfConnectionSerializer(serializers.ModelSerializer[Connection]):
 
     class Meta:
         model = Connection
-        fields = ("id", "environment", "system", "name", "api_used", "api_limit")
-        read_only_fields = fields
+        fields: tuple[str, ...] = ("id", "environment", "system", "name", "api_used", "api_limit")
+        read_only_fields: tuple[str, ...] = fields
 
 
-class SpenderSerializer(serializers.Serializer[planner.Spender]):
+class SpenderSerializer(serializers.Serializer[Any]):
     """A flow with what it costs; `flow` is empty for what no flow asks for."""
 
     flow = serializers.CharField(source="key")

@@ -46,10 +46,13 @@ class Hours:
 
 def hours_of(connection: Connection, *, now: datetime) -> Hours:
     """Return the calls of the last four weeks, hour by hour, as of a minute ago: live pages ask often."""
-    found: Hours = cache.get_or_set(
-        f"call-hours:{connection.pk}:{now:%d%H}", lambda: _count(connection, now), timeout=60
-    )
-    return found
+    key = f"call-hours:{connection.pk}:{now:%d%H}"
+    known = cache.get(key)
+    if isinstance(known, Hours):
+        return known
+    counted = _count(connection, now)
+    cache.set(key, counted, timeout=60)
+    return counted
 
 
 def _count(connection: Connection, now: datetime) -> Hours:
@@ -121,15 +124,15 @@ def measured(connection: Connection, *, now: datetime) -> dict[int, Measured]:
 
 def _measured(counts: Sequence[tuple[str, int, int]], days: float) -> Measured:
     def total(of: CallHour.Kind, place: int) -> int:
-        return sum(row[place] for row in counts if row[0] == of)
+        return sum((calls, carried)[place] for kind, calls, carried in counts if kind == of)
 
-    records = total(CallHour.Kind.WRITE, 2)
+    records = total(CallHour.Kind.WRITE, 1)
     squares = sum(carried * carried for kind, _, carried in counts if kind == CallHour.Kind.WRITE)
     return Measured(
-        runs=total(CallHour.Kind.TRY, 2) / days,
-        reads=total(CallHour.Kind.READ, 1) / days,
-        questions=total(CallHour.Kind.READ, 2) / days,
-        writes=total(CallHour.Kind.WRITE, 1) / days,
+        runs=total(CallHour.Kind.TRY, 1) / days,
+        reads=total(CallHour.Kind.READ, 0) / days,
+        questions=total(CallHour.Kind.READ, 1) / days,
+        writes=total(CallHour.Kind.WRITE, 0) / days,
         records=records / days,
         pace=squares / records / HOUR.total_seconds() if records else 0.0,
     )
