@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from flows import error_catalogue
 from flows.engine.outcome import (
@@ -31,6 +33,10 @@ class Policy:
     hold: timedelta = timedelta(minutes=15)  # how often a flow that lacks a permission tries again
 
 
+# A refusal as a duplicate names the records by their ids: fifteen or eighteen characters, the first three of
+# which tell the object and have a digit; words have none there.
+_RECORD_ID = re.compile(r"\b(?=[A-Za-z]{0,2}\d)[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?\b")
+
 # The one answer to a question that somebody has to settle outside: in Salesforce, or in Stripe.
 AGAIN = Option("again", "I have settled it: try again")
 
@@ -46,6 +52,12 @@ def failure_of(error: errors.IntegrationError) -> Failure:
         system=error.system,
         http_status=error.http_status,
     )
+
+
+def _named(error: errors.IntegrationError) -> dict[str, Any]:
+    """Return the records that the message of a failure names, if any."""
+    named = list(dict.fromkeys(_RECORD_ID.findall(str(error))))
+    return {"records_named": named} if named else {}
 
 
 def decide(
@@ -68,8 +80,8 @@ def decide(
         case errors.Declined():
             return Done(output={"error": str(error), "code": error.code}, exit="declined")
         case errors.Ambiguous() | errors.Uncertain():
-            kind: Question = "several" if isinstance(error, errors.Ambiguous) else "in_doubt"
-            evidence = {"code": error.code, "field": error.field}
+            kind: Question = "duplicate" if isinstance(error, errors.Ambiguous) else "in_doubt"
+            evidence = {"code": error.code, "field": error.field, **_named(error)}
             return AskHuman(str(error), kind=kind, options=(AGAIN,), evidence=evidence, failure=failure)
         case errors.RateLimited() | errors.Unauthorized() | errors.Misdirected():
             # The connection is at fault, not this run: nothing is burnt while it rests.

@@ -22,6 +22,7 @@ NOBODY = {
     "topic": "0",
     "resync": "0",
     "polled": "0",
+    "environment": "nobody",
 }
 
 

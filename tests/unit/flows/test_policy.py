@@ -36,6 +36,17 @@ def test_each_failure_has_one_outcome(failure, outcome):
     assert isinstance(decided(failure), outcome)
 
 
+def test_a_refusal_as_a_duplicate_is_asked_among_the_duplicates_and_names_the_records():
+    refused = errors.Ambiguous(
+        "Use one of these records? It looks like Account 001000000000001AAA.", code="DUPLICATES_DETECTED"
+    )
+
+    asked = decided(refused)
+
+    assert isinstance(asked, AskHuman)
+    assert (asked.kind, asked.evidence["records_named"]) == ("duplicate", ["001000000000001AAA"])
+
+
 def test_a_decline_leaves_through_its_own_exit():
     assert decided(errors.Declined("No", code="card_declined")).exit == "declined"
 
