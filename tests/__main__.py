@@ -90,7 +90,9 @@ def pytest(arguments: list[str], environment: dict[str, str], *, title: str, pro
     env = {**os.environ, **environment}
     for name in [name for name, value in environment.items() if not value]:
         env.pop(name, None)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", str(processes), "--dist", "loadgroup", *arguments]
+    # In the order that tests/conftest.py gives them.
+    dealt = ["-n", str(processes), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    command = [sys.executable, "-m", "pytest", "-q", *dealt, *arguments]
     return subprocess.run(command, env=env, check=False).returncode
 
 
