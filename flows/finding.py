@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db.models import F, Model, Q, QuerySet
@@ -27,10 +28,16 @@ _LONGEST_NUMBER = 18
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The pairs and connections of some environments, by their numbers."""
+    """
+    The pairs and connections of some environments, by their numbers.
+
+    It stands for one request, and remembers what was looked up for that: a list and its numbers need it both.
+    """
 
     pairs: Sequence[int]
     connections: Sequence[int]
+    found: dict[str, Found] = field(default_factory=dict, compare=False, repr=False)
+    first_ids: dict[tuple[str, datetime], int] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, *environments: Environment) -> Place:
@@ -55,6 +62,12 @@ def find(wanted: str, place: Place) -> Found:
     It may be the id of a run, an event (its sender's or our number), a dead letter, a question or an effect,
     of an object of Stripe, of a record in its 15 or 18 characters, or the external id of one.
     """
+    if wanted not in place.found:
+        place.found[wanted] = _find(wanted, place)
+    return place.found[wanted]
+
+
+def _find(wanted: str, place: Place) -> Found:
     objects = _objects(wanted, place)
     events = {*_events_named(wanted, place), *_events_about(objects, place)}
     runs = {*_runs_named(wanted, place), *_runs_about(wanted, objects, place)}

@@ -170,7 +170,7 @@ def runs(place: Place, filters: Filters, *, now: datetime) -> Narrowed[Run]:
         found = found.filter(currency=filters.currency.lower())
     if filters.q:
         found = found.filter(pk__in=finding.find(filters.q, place).runs)
-    return between(found, "created_at", *filters.times(now))
+    return between(found, "created_at", filters.times(now), place)
 
 
 def events(place: Place, filters: Filters, *, now: datetime, by_fate: bool = False) -> Narrowed[Event]:
@@ -193,7 +193,7 @@ def events(place: Place, filters: Filters, *, now: datetime, by_fate: bool = Fal
         found = found.filter(fate_reason=REASONS[filters.reason])
     if filters.q:
         found = found.filter(pk__in=finding.find(filters.q, place).events)
-    return between(found, "received_at", *filters.times(now))
+    return between(found, "received_at", filters.times(now), place)
 
 
 def _versions(place: Place, filters: Filters) -> list[int]:
@@ -210,16 +210,26 @@ def _connection(place: Place, public_id: str) -> int:
     return found.values_list("pk", flat=True).first() or 0
 
 
-def between(rows: QuerySet[M], field: str, since: datetime | None, until: datetime | None) -> Narrowed[M]:
+def between(
+    rows: QuerySet[M], field: str, times: tuple[datetime | None, datetime | None], place: Place
+) -> Narrowed[M]:
     """
-    Return those of `rows` whose `field` is not before `since` and not after `until`.
+    Return those of `rows` whose `field` is not before the first of `times` and not after the second.
 
     Their numbers rise with time, so that no index of the time is needed, and no row beyond is looked at.
     """
+    since, until = times
     low, high = 0, LARGEST_ID
     if since is not None:
-        rows, low = rows.filter(**{f"{field}__gte": since}), first_id(rows.model, field, since)
+        rows, low = rows.filter(**{f"{field}__gte": since}), _first_id(rows.model, field, since, place)
     if until is not None:
         rows = rows.filter(**{f"{field}__lte": until})
-        high = first_id(rows.model, field, until + 2 * OUT_OF_ORDER)
+        high = _first_id(rows.model, field, until + 2 * OUT_OF_ORDER, place)
     return Narrowed(rows, low, high)
+
+
+def _first_id(model: type[Model], field: str, moment: datetime, place: Place) -> int:
+    key = (f"{model.__name__}.{field}", moment)
+    if key not in place.first_ids:
+        place.first_ids[key] = first_id(model, field, moment)
+    return place.first_ids[key]

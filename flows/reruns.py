@@ -12,8 +12,8 @@ from typing import Literal
 
 from django.db import models, transaction
 
-from flows import deadletters, reviews, signals
-from flows.models import AwaitedEvent, Change, DeadLetter, Deployment, Event, Fate, Lane, Review, Run
+from flows import deadletters, mended, reviews, signals
+from flows.models import AwaitedEvent, Change, DeadLetter, Deployment, Event, Fate, Lane, Mending, Review, Run
 from integrator.accounts import audit
 
 __all__ = ["OWN", "Busy", "Choice", "NotPossible", "cancel", "live_version", "retry"]
@@ -145,11 +145,16 @@ def _by_live(run: Run, letter: DeadLetter | None, live: Deployment, actor: str, 
 
 
 def _anew(run: Run, version: int, now: datetime) -> Run:
-    """Open a new run of the same event; what people answered is remembered."""
+    """Open a new run of the same event; what people answered and what they mended is remembered."""
     again = _same(run).latest("replay").again(reason=AGAIN, now=now)
     again.version_id = version
     again.memory, again.insisted = run.memory, True
     again.save(force_insert=True)
+    for mending in Mending.objects.filter(run=run).order_by("id"):  # what was changed for it holds on
+        mended.attach(
+            [again.pk], mending.what, actor=mending.actor, now=mending.created_at,
+            reason=mending.reason, saved_fix_id=mending.saved_fix_id,
+        )  # fmt: skip
     _settle(run, again, Fate.QUEUED, now)
     return again
 

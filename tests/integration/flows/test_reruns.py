@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from flows import lanes, reruns
-from flows.models import AwaitedEvent, DeadLetter, Deployment, FlowVersion, Pair, Review, Run
+from flows import lanes, mended, reruns
+from flows.mapping.mending import Fix
+from flows.models import AwaitedEvent, DeadLetter, Deployment, FlowVersion, Mending, Pair, Review, Run
 from integrator.accounts.models import AuditEntry
 from tests.builders import NOON
 from tests.integration.flows.given import a_worker, runs
@@ -69,6 +70,15 @@ def test_the_live_version_does_it_in_place_of_the_one_that_gave_up(pair: Pair, l
     assert (dead.fate, dead.reason) == ("superseded", "Done by version 2 instead")
     assert not DeadLetter.objects.unresolved().exists()
     assert dead.event.__class__.objects.get(pk=dead.event_id).fate == "queued"
+
+
+def test_what_was_mended_for_the_old_run_holds_for_the_new_one(run: Run) -> None:
+    mended.attach([run.pk], Fix("leave_out", "map", "Name"), actor="ada", now=NOON)
+
+    again = reruns.retry(run=ended(run), **BY)
+
+    assert [row.what.field for row in Mending.objects.filter(run=again)] == ["Name"]
+    assert Run.objects.get(pk=again.pk).mended
 
 
 def test_a_run_that_gave_up_goes_on_as_itself_by_its_own_version(pair: Pair, live: Deployment) -> None:
