@@ -44,15 +44,21 @@ TIMES = 5  # that each page is asked for in a round
 ADDRESSES = (
     "", "runs/", "runs/?fate=applied", "runs/?fate=queued", "runs/?fate=dead", "runs/?fate=passed",
     "runs/?type=charge.failed", "runs/?period=24h", "runs/?period=30d&type=charge.failed&fate=passed",
-    "runs/?currency=usd", "runs/?currency=chf", "runs/?q=ch_seed777", "runs/?q=nothing", "events/",
+    "runs/?currency=usd", "runs/?currency=chf", "runs/?q=ch_seed777", "runs/?q=nothing",
+    "runs/?q=a0B5g00000XyZab", "runs/?q=evt_seed4711&fate=applied&period=30d", "runs/?fate=waiting",
+    "runs/?type=invoice.paid&fate=dead", "runs/?since=2020-01-01&until=2020-02-01",
+    "runs/?connection=nothing", "runs/?version=1&type=charge.failed&fate=dead", "events/",
     "events/?fate=applied", "events/?fate=passed", "events/?fate=refused", "events/?type=charge.failed",
-    "events/?type=invoice.paid", "events/?period=7d", "events/?q=evt_seed4711", "events/?reason=off",
+    "events/?type=invoice.paid", "events/?period=7d", "events/?q=evt_seed4711", "events/?q=nothing",
+    "events/?q=seed777", "events/?reason=off", "events/?type=charge.failed&fate=dead&period=30d",
     "dead-letters/", "alerts/", "conservation/",
 )  # fmt: skip
 RESOURCES = (
     "events/?limit=200", "events/?external_id=evt_seed4711", "events/?object_id=ch_seed777",
     "events/?type=charge.failed", "events/?type=invoice.paid", "events/?fate=superseded", "events/?fate=dead",
     "runs/?limit=200", "runs/?state=dead", "runs/?fate=superseded", "runs/?object_id=ch_seed777",
+    "runs/?q=ch_seed777", "runs/?q=nothing", "runs/?type=invoice.paid", "runs/?version=1&currency=chf",
+    "events/?q=seed777", "events/?q=nothing",
     "dead-letters/",
 )  # fmt: skip
 
