@@ -124,7 +124,7 @@ def _begin(endpoint: str, sample: float, process: str) -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415  # as above
     from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: PLC0415  # as above
 
-    resource = Resource.create({"service.name": "integrator", "integrator.process": process or "command"})
+    resource = Resource.create({"service.name": "integrator", "process.role": process or "command"})
     provider = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(sample)))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=10)))
     use(provider)

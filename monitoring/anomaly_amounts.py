@@ -86,7 +86,13 @@ def _paid(connection: Connection, begins: datetime, until: datetime) -> Iterator
         customer, amount, currency = charge.get("customer"), charge.get("amount"), charge.get("currency")
         if isinstance(customer, dict):
             customer = customer.get("id")
-        if isinstance(customer, str) and customer and type(amount) is int and isinstance(currency, str):
+        if (
+            at
+            and isinstance(customer, str)
+            and customer
+            and type(amount) is int
+            and isinstance(currency, str)
+        ):
             yield Paid(
                 at, str(charge.get("id", "")), _digest(connection, customer), currency.upper()[:3], amount
             )

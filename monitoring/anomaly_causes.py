@@ -68,7 +68,7 @@ def _payments(
     return list(map(traits, _opened(connection, rows.values_list("body", flat=True)[:MOST])))
 
 
-def _opened(connection: Connection, bodies: Iterable[bytes]) -> Iterable[dict[str, Any]]:
+def _opened(connection: Connection, bodies: Iterable[bytes | memoryview]) -> Iterable[dict[str, Any]]:
     for body in bodies:
         try:
             yield payloads.object_of(payloads.open_body(body, connection_id=connection.pk))
@@ -137,7 +137,7 @@ def _runs(runs: Any) -> list[Traits]:
 def _traits(runs: Sequence[Run]) -> list[Traits]:
     letters = DeadLetter.objects.filter(run__in=[run.pk for run in runs]).order_by("pk")
     codes = {run: code or kind for run, code, kind in letters.values_list("run_id", "code", "error_class")}
-    found = []
+    found: list[Traits] = []
     for run in runs:
         values = {
             "version": str(run.version.number), "currency": run.currency, "error code": codes.get(run.pk, "")

@@ -141,7 +141,7 @@ def choose(*, watched: Watched, key: str, sensitivity: str, actor: str, now: dat
     if sensitivity not in SENSITIVITIES:
         raise Unacceptable("It is watched keen, usual, calm or off.", field="sensitivity")
     with transaction.atomic():
-        found = _locked(watched)
+        found: Watched = _locked(watched)
         kept = {name: word for name, word in found.sensitivity.items() if name != key}
         found.sensitivity = kept if sensitivity == "usual" else kept | {key: sensitivity}
         found.save(update_fields=["sensitivity"])
@@ -152,7 +152,7 @@ def choose(*, watched: Watched, key: str, sensitivity: str, actor: str, now: dat
 def as_keen_as_before(*, watched: Watched, key: str, actor: str, now: datetime) -> Watched:
     """Forget that people said of what goes by `key` that it is no anomaly."""
     with transaction.atomic():
-        found = _locked(watched)
+        found: Watched = _locked(watched)
         if found.state:
             found.state = detection.as_keen_as_before(found.state, key)
             found.save(update_fields=["state"])
@@ -163,7 +163,7 @@ def as_keen_as_before(*, watched: Watched, key: str, actor: str, now: datetime) 
 def learn_anew(*, watched: Watched, actor: str, now: datetime) -> Watched:
     """Forget what is usual and learn it from up to four weeks of what is stored; nothing of that is told."""
     with transaction.atomic():
-        found = _locked(watched)
+        found: Watched = _locked(watched)
         if isinstance(found, FlowSeries):
             flow_anomalies.learn_anew(found)
             found.save(update_fields=["state", "seen_until", "history_until"])

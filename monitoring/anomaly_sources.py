@@ -115,11 +115,11 @@ def _lateness(
         pk__gte=first_id(Event, "received_at", begins),
         received_at__gte=begins,
         received_at__lt=until,
-        happened_at__isnull=False,
     ).order_by("-pk")
     late: defaultdict[datetime, list[float]] = defaultdict(list)
     for received, happened in rows.values_list("received_at", "happened_at")[:SAMPLE]:
-        late[floor(received)].append(max((received - happened).total_seconds(), 0.0))
+        if happened is not None:
+            late[floor(received)].append(max((received - happened).total_seconds(), 0.0))
     return late
 
 

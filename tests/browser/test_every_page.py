@@ -26,6 +26,7 @@ def addresses(theatre: Theatre) -> Iterator[str]:
         "alerts/",
         "alerts/?show=over",
         "anomalies/",
+        "anomalies/known/",
         "conservation/",
         "runs/",
         "runs/?fate=dead&q=nothing-has-this-id",
