@@ -14,10 +14,11 @@ from typing import Any
 
 from connectors.models import Connection
 from connectors.stripe.roots import root_of
-from flows import payloads
-from flows.engine.edits import ABSENT, Change, Edit, changes_between, path_of
+from flows import mended, payloads
+from flows.engine.edits import ABSENT, Change, Edit, changes_between, lay_over, path_of
 from flows.error_catalogue.policy import of_money
 from flows.models import DeadLetter
+from integrator import vault
 from integrator.kernel.redact import redact
 from integrator.kernel.refusals import Unacceptable
 
@@ -34,10 +35,11 @@ class NotEditable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Editable:
-    """The object of an event: as it came, and as the text that a person edits."""
+    """The object of an event: as it came, and as the text that a person edits, earlier edits included."""
 
     found: Mapping[str, Any]
-    shown: Any  # with secrets masked
+    edited: Mapping[str, Any]
+    original: str  # as text, with secrets masked
     text: str
 
 
@@ -63,13 +65,28 @@ def editable(letter: DeadLetter) -> Editable:
         raise NotEditable(
             "The event only names its object, which is read anew: correct it in Stripe, then retry."
         )
-    shown = redact(found)
-    text = json.dumps(shown, indent=2, ensure_ascii=False)
+    edited = _edited(letter.run.pk, found)
+    original, text = _as_text(found), _as_text(edited)
     if len(text) > LARGEST:
         raise NotEditable(
             f"The object is larger than {LARGEST:,} characters, which is too much to edit here."
         )
-    return Editable(found, shown, text)
+    return Editable(found, edited, original, text)
+
+
+def _edited(run_id: int, found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the object as it was edited for the run before, if it was."""
+    try:
+        known = mended.of([run_id]).get(run_id, mended.NOTHING)
+    except vault.Unreadable:
+        return found
+    kind = str(found["object"])
+    laid: Mapping[str, Any] = lay_over(known.edits, {kind: found})[0][kind]
+    return laid
+
+
+def _as_text(value: Mapping[str, Any]) -> str:
+    return json.dumps(redact(value), indent=2, ensure_ascii=False)
 
 
 def edit_of(
@@ -83,7 +100,7 @@ def edit_of(
         amount or a currency, and that is not allowed or has no `reason`
     """
     known = editable(letter)
-    edited = _restored(_read(text), known.shown, known.found)
+    edited = _restored(_read(text), redact(known.edited), known.edited)
     changes = tuple(changes_between(known.found, edited))
     _check(known.found, edited, changes)
     if money := money_in(changes):

@@ -59,8 +59,9 @@ def _together(several: Sequence[Edit | Fix]) -> Mended:
     for one in several:
         if isinstance(one, Fix):
             by_step.setdefault(one.step, []).append(one)
-    edits = tuple(one for one in several if isinstance(one, Edit))
-    return Mended({step: by_field(fixes) for step, fixes in by_step.items()}, edits)
+    edits = [one for one in several if isinstance(one, Edit)]
+    # Each edit is told against the event as it came, those before it included, so that the last one holds.
+    return Mended({step: by_field(fixes) for step, fixes in by_step.items()}, tuple(edits[-1:]))
 
 
 def sealed(fix: Fix, *, environment_id: int) -> bytes:

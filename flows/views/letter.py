@@ -133,7 +133,7 @@ def _help(found: DeadLetter, *, may_read: bool) -> dict[str, Any]:
         told["no_remedy"] = str(refusal)
     try:
         known = editing.editable(found)
-        told |= {"original": known.text, "text": known.text, "lines": min(24, known.text.count("\n") + 1)}
+        told |= {"original": known.original, "text": known.text, "lines": min(24, known.text.count("\n") + 1)}
     except editing.NotEditable as refusal:
         told["not_editable"] = str(refusal)
     return told

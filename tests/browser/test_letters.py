@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Theatre
-from tests.browser.looking import Watch
+from tests.browser.looking import Watch, findings
 
 pytestmark = pytest.mark.browser
 
@@ -52,6 +52,7 @@ def test_an_object_is_edited_and_a_remedy_approved_by_keys_alone(
     changes = page.get_by_role("table")
     expect(changes).to_contain_text("metadata.order_id")
     expect(changes).not_to_contain_text("currency")
+    assert findings(page) == []
 
     remedy = page.get_by_role("region", name="What would help")
     expect(remedy).to_contain_text("Jenny Ro")
