@@ -34,6 +34,7 @@ def addresses(theatre: Theatre) -> Iterator[str]:
         f"runs/{ids['hostile']}/",
         f"runs/{ids['retrying']}/",
         "dead-letters/",
+        "dead-letters/fixes/",
         f"dead-letters/causes/{ids['fingerprint']}/",
         "questions/",
         "questions/?show=closed",
