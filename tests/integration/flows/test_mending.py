@@ -204,6 +204,27 @@ def test_an_edit_is_laid_over_what_is_read_anew(pair: Pair, org: TwoSystems, wor
     assert "Visa" not in json.dumps(entry.details)
 
 
+def test_a_second_edit_goes_on_from_the_first(pair: Pair, org: TwoSystems, worker: WorkerLease) -> None:
+    first, second = f"{LONG}!", "Visa"
+    letter = a_letter(pair, org, worker, note="a")
+    for before, after in ((LONG, first), (first, second)):
+        text = editing.editable(letter).text
+        assert before in text
+        mending.edit(
+            letter=letter,
+            text=text.replace(before, after).replace('"a"', '"b"'),
+            reason="",
+            may_edit_money=False,
+            actor="otto",
+            now=timezone.now(),
+        )
+        work_until_quiet(worker)
+        letter = DeadLetter.objects.latest("id")
+
+    assert brands(org) == [second]
+    assert [one.paths for one in Mending.objects.all()] == [["brand", "note"], ["brand", "note"]]
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
