@@ -277,6 +277,7 @@ SPECTACULAR_SETTINGS = {
         "LinkState": "flows.models.Link.State",
         "EffectKind": "flows.models.Effect.Kind",
         "QuestionKind": "flows.models.Review.Kind",
+        "AlertChannelKind": "monitoring.models.AlertChannel.Kind",
         "LetterResolution": "flows.models.DeadLetter.Resolution",
         "QuestionResolution": "flows.models.Review.Resolution",
     },

@@ -68,14 +68,17 @@ class NewAlertChannelSerializer(AlertChannelGivenSerializer):
     kind = serializers.ChoiceField(choices=AlertChannel.Kind.choices)
 
 
-class AlertChannelMadeSerializer(AlertChannelSerializer):
+class AlertChannelMadeSerializer(serializers.Serializer[Any]):
     """A channel as it was made or got a new secret: this once with it."""
 
-    secret = serializers.CharField(default="", help_text="Of a signed webhook; shown this once.")
+    channel = AlertChannelSerializer()
+    secret = serializers.CharField(help_text="Of a signed webhook; shown this once. Empty for others.")
 
-    class Meta(AlertChannelSerializer.Meta):
-        fields = (*AlertChannelSerializer.Meta.fields, "secret")
-        read_only_fields = fields
+
+class SentTestSerializer(serializers.Serializer[Any]):
+    """The message of a test that is on its way."""
+
+    message = serializers.CharField(help_text="Its id, under which alert-messages tells what was answered.")
 
 
 class SwitchedSerializer(serializers.Serializer[Any]):
@@ -141,8 +144,7 @@ class AlertChannelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OfWo
         made, secret = channels.add(
             workspace=self.scope.workspace, kind=said["kind"], given=self._given(said), **self.by()
         )
-        made.secret = secret  # type: ignore[attr-defined]  # for the answer alone
-        return Response(AlertChannelMadeSerializer(made).data, status=201)
+        return Response(AlertChannelMadeSerializer({"channel": made, "secret": secret}).data, status=201)
 
     @extend_schema(
         summary="Change an alert channel",
@@ -180,7 +182,7 @@ class AlertChannelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OfWo
     @extend_schema(
         summary="Send a test",
         request=None,
-        responses={202: serializers.DictField, **refusals(400, 403, 404)},
+        responses={202: SentTestSerializer, **refusals(400, 403, 404)},
     )
     @action(methods=["POST"], detail=True)
     def test(self, request: Request, id: str) -> Response:
@@ -197,8 +199,8 @@ class AlertChannelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OfWo
     def secret(self, request: Request, id: str) -> Response:
         """Make a new secret, shown this once; the former one signs for 24 hours, too."""
         found = self.get_object()
-        found.secret = channels.renew_secret(channel=found, **self.by())
-        return Response(AlertChannelMadeSerializer(found).data)
+        secret = channels.renew_secret(channel=found, **self.by())
+        return Response(AlertChannelMadeSerializer({"channel": found, "secret": secret}).data)
 
     def _given(self, said: dict[str, Any]) -> channels.Given:
         return channels.Given(
@@ -235,7 +237,7 @@ class AlertRuleSerializer(serializers.ModelSerializer[AlertRule]):
     severities = serializers.ListField(child=serializers.ChoiceField(choices=[one.value for one in Severity]))
     kinds = serializers.ListField(child=serializers.CharField(max_length=30), default=list)
     environments = serializers.SlugRelatedField(
-        slug_field="slug", many=True, queryset=Environment.objects.none(), default=list
+        slug_field="slug", many=True, queryset=Environment.objects.none(), required=False
     )
     steps = AlertRuleStepSerializer(many=True)
 
@@ -255,7 +257,7 @@ class AlertRuleSerializer(serializers.ModelSerializer[AlertRule]):
         view = self.context.get("view")
         if view is not None and not getattr(view, "swagger_fake_view", False):
             mine = Environment.objects.filter(workspace=view.scope.workspace)
-            found["environments"].child_relation.queryset = mine
+            found["environments"].child_relation.queryset = mine  # type: ignore[attr-defined]  # of many
         return dict(found)
 
 

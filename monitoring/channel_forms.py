@@ -16,6 +16,7 @@ from monitoring.rules import GivenStep
 
 URGENCIES = [(one.value, {"info": "Information"}.get(one.value, one.value.capitalize())) for one in Severity]
 ESCALATIONS = (1, 2)
+KINDS: list[tuple[str, str]] = sorted(rules.TELLABLE.items(), key=lambda one: one[1])
 
 
 class ChannelForm(forms.Form):
@@ -165,7 +166,7 @@ class RuleForm(forms.Form):
     kinds = forms.MultipleChoiceField(
         label="Only these kinds of alerts",
         required=False,
-        choices=sorted(rules.TELLABLE.items(), key=lambda one: one[1]),
+        choices=KINDS,
         widget=forms.CheckboxSelectMultiple,
         help_text="None chosen: all of them.",
     )

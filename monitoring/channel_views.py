@@ -187,7 +187,9 @@ def renew_secret(request: HttpRequest, workspace: str, environment: str, channel
 def dispatch_list(request: HttpRequest, workspace: str, environment: str) -> HttpResponse:
     """List the messages that tell of this environment, newest first, with what the other side answered."""
     here = environment_of(request)
-    rows = AlertDispatch.objects.about(here).select_related("channel__connection", "rule")
+    rows: QuerySet[AlertDispatch] = AlertDispatch.objects.about(here).select_related(
+        "channel__connection", "rule"
+    )
     channel, state = request.GET.get("channel", "")[:24], request.GET.get("state", "")
     if channel:
         rows = rows.filter(channel__public_id=channel.replace("\0", ""))

@@ -22,12 +22,15 @@ class AlertMessageSerializer(serializers.ModelSerializer[AlertDispatch]):
     id = serializers.CharField(source="public_id", read_only=True)
     channel = serializers.CharField(source="channel.public_id", read_only=True)
     rule = serializers.CharField(source="rule.public_id", default=None, allow_null=True)
+    bundled = serializers.BooleanField(
+        source="digest", read_only=True, help_text="Whether it tells all that found no place within its hour."
+    )
     state = serializers.CharField(read_only=True, help_text="waiting, retrying, sent or given_up.")
 
     class Meta:
         model = AlertDispatch
         fields = (
-            "id", "channel", "rule", "state", "subject", "alerts", "test", "digest", "created_at", "due_at",
+            "id", "channel", "rule", "state", "subject", "alerts", "test", "bundled", "created_at", "due_at",
             "attempts", "sent_at", "given_up_at", "answer",
         )  # fmt: skip
         read_only_fields = fields

@@ -29,7 +29,7 @@ def test_a_channel_is_made_with_its_secret_this_once(admin, stage):
 
 
 def test_a_channel_is_changed_tested_switched_and_deleted(admin, stage):
-    id = admin.post("alert-channels/", HOOK).json()["id"]
+    id = admin.post("alert-channels/", HOOK).json()["channel"]["id"]
 
     assert admin("PUT", f"alert-channels/{id}/", {"name": "On call"}).json()["name"] == "On call"
     sent = admin.post(f"alert-channels/{id}/test/")

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.utils import timezone
 
 from connectors import hooks
 from connectors.addresses import NotPublic
 from integrator.kernel.errors import Transient
-from monitoring import alerts, channels, courier, gathering, rules, transports
+from monitoring import alerts, channels, courier, gathering, rules, transports, wording
 from monitoring.conditions import Condition, Place, Severity
 from monitoring.judging import judge
 from monitoring.memory import Memory
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.django_db
 def _loopback_may_be_posted_to(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.SANDBOX = True
     settings.MAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    monkeypatch.setattr(courier.timezone, "now", lambda: NOON)
+    monkeypatch.setattr(timezone, "now", lambda: NOON)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def after(**length: float) -> datetime:
 
 def go(monkeypatch: pytest.MonkeyPatch, **length: float) -> int:
     now = after(**length)
-    monkeypatch.setattr(courier.timezone, "now", lambda: now)
+    monkeypatch.setattr(timezone, "now", lambda: now)
     return courier.deliver(now=now)
 
 
@@ -73,9 +74,7 @@ def test_an_alert_is_posted_with_a_signature_and_a_page_to_acknowledge_on(heard:
     assert told["acknowledge_url"] == f"http://testserver/w/acme/dev/alerts/#alert-{alert.public_id}"
     secret = base64.b64decode(channel.secrets()["secret"].removeprefix("whsec_"))
     assert len(secret) == 32
-    proof = transports.wording.signed(
-        body, id=headers["webhook-id"], now=NOON, secrets=[channel.secrets()["secret"]]
-    )
+    proof = wording.signed(body, id=headers["webhook-id"], now=NOON, secrets=[channel.secrets()["secret"]])
     assert headers["webhook-signature"] == proof["webhook-signature"]
     dispatch = AlertDispatch.objects.get()
     assert (dispatch.state, dispatch.answer) == ("sent", "200 ok")
@@ -244,10 +243,12 @@ def test_each_address_is_mailed_once_though_one_is_refused(
 def test_a_platform_event_is_published_by_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
     org = a_connection("salesforce")
-    monkeypatch.setattr(
-        "connectors.gateway.call_many",
-        lambda **call: [Transient("late") if not asked.append(call) and len(asked) == 1 else {"id": "e1"}],
-    )
+
+    def answer(**call: Any) -> list[Any]:
+        asked.append(call)
+        return [Transient("late") if len(asked) == 1 else {"id": "e1"}]
+
+    monkeypatch.setattr("connectors.gateway.call_many", answer)
     a_rule(a_channel("Org", "event", connection=org, event="Alert__e", fields=channels.USUAL_FIELDS))
     alerts.follow([wrong()], now=NOON)
 
@@ -308,7 +309,7 @@ def test_administrators_are_mailed_as_ever_until_somebody_says_otherwise(setting
     assert AlertDelivery.objects.get().due_at == NOON
 
     rule = rules.own_for_administrators(a_workspace(), actor="ada", now=NOON)
-    quiet = {"quiet_from": time(11), "quiet_until": time(13), "quiet_lets_critical": False}
+    quiet: dict[str, Any] = {"quiet_from": time(11), "quiet_until": time(13), "quiet_lets_critical": False}
     rules.change(rule=rule, given=rules.Given(name="", per_hour=0, **quiet), actor="ada", now=NOON)
     alerts.follow([wrong("c1"), wrong("c2")], now=NOON)
     assert AlertDelivery.objects.latest("pk").due_at == after(hours=1)
