@@ -44,6 +44,16 @@ def gone(connection: Connection, name: str, ids: Sequence[str], *, now: datetime
     _note_gone(connection.pk, name, ids, now)
 
 
+def expect_gone(connection: Connection, name: str, ids: Sequence[str], *, now: datetime) -> None:
+    """
+    Let whatever is written to records wait that are about to be merged, so that none is made anew.
+
+    Where nothing comes of it, the next question what became of them lets it go on.
+    """
+    rows = Link.objects.filter(pair__salesforce=connection, salesforce_object=name, record_id__in=list(ids))
+    rows.filter(gone_at__isnull=True, merged_from="").update(gone_at=now)
+
+
 def _note_gone(connection: int, name: str, ids: Sequence[str], now: datetime) -> None:
     linked = Link.objects.filter(
         bulk.among("record_id", ids), pair__salesforce=connection, salesforce_object=name

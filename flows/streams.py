@@ -95,18 +95,30 @@ def check_account(connection: Connection) -> None:
         )
 
 
-def ask(connection: Connection, action: str, request: dict[str, Any]) -> dict[str, Any]:
+def ask(
+    connection: Connection,
+    action: str,
+    request: dict[str, Any],
+    *,
+    deadline: float = gateway.DEADLINE_SECONDS,
+) -> dict[str, Any]:
     """
     Return the answer to one request.
 
     :raises IntegrationError: if there is none
     """
-    (answer,) = ask_many(connection, action, [request])
+    (answer,) = ask_many(connection, action, [request], deadline=deadline)
     if isinstance(answer, IntegrationError):
         raise answer
     return answer
 
 
-def ask_many(connection: Connection, action: str, requests: Sequence[Params]) -> list[Result]:
-    """Return the answers to many requests, several of which are made at a time: each by itself, or why not."""
-    return gateway.call_many(connection_id=connection.pk, action=action, requests=requests)
+def ask_many(
+    connection: Connection,
+    action: str,
+    requests: Sequence[Params],
+    *,
+    deadline: float = gateway.DEADLINE_SECONDS,
+) -> list[Result]:
+    """Return the answers to many requests, several made at a time: each by itself, or why there is none."""
+    return gateway.call_many(connection_id=connection.pk, action=action, requests=requests, deadline=deadline)

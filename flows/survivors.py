@@ -7,6 +7,7 @@ by themselves: keys, by which systems find a record, and money.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ __all__ = ["Field", "Line", "Preset", "Reason", "fields_of", "lines_of", "values
 
 CURRENCY = "CurrencyIsoCode"
 # Parts of a record that stand in it again, one by one.
+_OFFSET = re.compile(r"([+-]\d\d)(\d\d)$")
 _COMPOUND = frozenset({"address", "location", "base64"})
 _KEPT: Mapping[str, Reason] = {
     Preset.KEEP: Reason.KEPT,
@@ -119,12 +121,20 @@ def lines_of(
 
 
 def values_of(lines: Sequence[Line], master: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the master has to be given: each survivor that is not what it has already."""
+    """
+    Return what the master has to be given: each survivor that is not what it has already.
+
+    Moments are given as XML Schema has them, which wants a colon in the offset where REST has none.
+    """
     return {
-        line.field.name: line.value
+        line.field.name: _moment(line.value) if line.field.type == "datetime" else line.value
         for line in lines
         if not line.fixed and _plain(line.value) != _plain(master.get(line.field.name))
     }
+
+
+def _moment(value: Any) -> Any:
+    return _OFFSET.sub(r"\1:\2", value) if isinstance(value, str) else value
 
 
 def _in_one_currency(field: Field, mixed: bool) -> Field:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -66,7 +67,12 @@ def _same(found: Any, given: Any) -> bool:
         return found in (None, "") and given in (None, "")
     if isinstance(found, (int, Decimal)) and isinstance(given, (int, Decimal)):
         return Decimal(found) == Decimal(given)
-    return str(found).strip() == str(given).strip()
+    if str(found).split() == str(given).split():  # XML has one way to end a line
+        return True
+    try:
+        return datetime.fromisoformat(str(found)) == datetime.fromisoformat(str(given))
+    except (ValueError, TypeError):
+        return False
 
 
 def _children(merge: Merge, one: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

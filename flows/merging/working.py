@@ -17,7 +17,7 @@ import structlog
 from django.db import transaction
 
 from connectors.models import Connection
-from flows import merges, streams
+from flows import merges, moves, streams
 from flows.merging import reading, verifying
 from flows.merging.checking import record_act
 from flows.models import Merge
@@ -33,7 +33,8 @@ __all__ = ["AlreadyHandled", "begin", "go_due", "look_at"]
 log = structlog.get_logger(__name__)
 
 ENGINE = "the engine"
-LEASE = timedelta(seconds=120)  # above the deadlines of the calls of one turn together
+DEADLINE = 45.0  # seconds for the merge itself, which moves whatever refers to the records
+LEASE = timedelta(seconds=180)  # above the deadlines of the calls of one turn together
 FRESH = timedelta(hours=1)  # how long what was looked at may be done
 GRACE = timedelta(seconds=60)  # after a lost answer, in which the org may still be at it
 PATIENCE = timedelta(hours=24)
@@ -201,15 +202,17 @@ def _send(merge: Merge, now: datetime) -> None:
     :raises _End: if it refused
     :raises IntegrationError: if it was not done for certain and may be later, or is in doubt
     """
+    values = merge.values()
     merge.become(sent_at=now, state=Merge.State.RUNNING, failure="", failure_code="")
+    moves.expect_gone(merge.connection, merge.object, merge.losers, now=now)
     request: Mapping[str, Any] = {
         "object": merge.object,
         "master": merge.master,
         "losers": merge.losers,
-        "values": merge.values(),
+        "values": values,
     }
     try:
-        streams.ask(merge.connection, "merge", dict(request))
+        streams.ask(merge.connection, "merge", dict(request), deadline=DEADLINE)
     except errors.Uncertain:
         raise
     except errors.IntegrationError as failure:

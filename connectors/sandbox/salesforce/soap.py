@@ -34,6 +34,7 @@ MOST_REQUESTS = 200
 WHOLE = frozenset({"int", "long"})
 NUMBERS = frozenset({"double", "currency", "percent"})
 NUMERAL = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?")  # as XML Schema has it
 INTEGER = re.compile(r"[+-]?\d{1,18}")
 # What the API itself says is wrong with a call; anything else is said of one of its merges.
 WHOLE_CALL = frozenset({"INVALID_FIELD", "INVALID_TYPE", "NOT_FOUND", "REQUEST_LIMIT_EXCEEDED"})
@@ -158,6 +159,8 @@ def _value(field: Field, said: str) -> Any:
         return Decimal(said)
     if field.type == "boolean" or field.type in WHOLE | NUMBERS:
         raise Fault("", f"'{said[:100]}' is not a valid value for the type xsd:{field.type}")
+    if field.type == "datetime" and not MOMENT.fullmatch(said):
+        raise Fault("", f"'{said[:100]}' is not a valid value for the type xsd:dateTime")
     return said
 
 

@@ -45,7 +45,9 @@ class ListingStripe:
         listed.extend(objects)
         listed.sort(key=lambda one: -one["created"])
 
-    def call_many(self, *, connection_id: int, action: str, requests: Sequence[Params]) -> list[Result]:
+    def call_many(
+        self, *, connection_id: int, action: str, requests: Sequence[Params], deadline: float
+    ) -> list[Result]:
         """Answer as the gateway does."""
         (request,) = requests
         if action == "account":
