@@ -98,7 +98,8 @@ def within(rows: QuerySet[M], column: str, numbers: Iterable[int]) -> QuerySet[M
     Adding nothing keeps SQLite, which does not know how many rows have which value, from reading all those
     of a pair or a connection.
     """
-    return rows.alias(place=F(column) + 0).filter(place__in=list(numbers))
+    found: QuerySet[M] = rows.alias(place=F(column) + 0).filter(place__in=list(numbers))
+    return found
 
 
 def _newest(rows: QuerySet[Any]) -> list[int]:

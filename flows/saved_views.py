@@ -142,7 +142,7 @@ def open_with(*, who: Who, list_: str, view: SavedView | None, now: datetime) ->
     """
     if who.person is None:
         raise NotYours("A list opens with a view for a person, not for a program.")
-    mine = {"workspace": who.workspace, "person": who.person, "list": list_}
+    mine: dict[str, Any] = {"workspace": who.workspace, "person": who.person, "list": list_}
     with transaction.atomic():
         if view is None:
             FirstView.objects.filter(**mine).delete()

@@ -256,7 +256,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "integrator.web.NewestFirst",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["integrator.web.ShallowJson"],
+    "DEFAULT_PARSER_CLASSES": ["integrator.nesting.ShallowJson"],
     "EXCEPTION_HANDLER": "integrator.web.problem",
     "PAGE_SIZE": 50,
 }

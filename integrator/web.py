@@ -17,10 +17,9 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django_htmx.http import trigger_client_event
-from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
+from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.exceptions import PermissionDenied as Denied
 from rest_framework.pagination import BasePagination
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
@@ -58,51 +57,6 @@ class RequestId:
             # What a signed-in person sees must not stay in a shared cache or behind the back button.
             response["Cache-Control"] = "no-store"
         return response
-
-
-# What the REST interface reads
-
-
-class ShallowJson(JSONParser):
-    """JSON of a reasonable depth: what is nested beyond it is the client's mistake, not a fault of ours."""
-
-    deepest = 100  # a flow document of the most steps within steps has a third of it
-
-    def parse(
-        self,
-        stream: Any,
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """
-        Return the body as plain data.
-
-        :raises ParseError: if it is not JSON that can be read
-        """
-        try:
-            found = super().parse(stream, media_type, parser_context)
-        except RecursionError:
-            found, too_deep = None, True
-        else:
-            too_deep = _deeper_than(self.deepest, found)
-        if too_deep:
-            raise ParseError("The body is nested too deeply.")
-        return found
-
-
-def _deeper_than(levels: int, value: Any) -> bool:
-    """Tell whether `value` has more than `levels` lists and objects within each other, without recursion."""
-    here: list[Any] = [value]
-    for _ in range(levels):
-        here = [
-            child
-            for outer in here
-            if isinstance(outer, (dict, list))
-            for child in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not here:
-            return False
-    return any(isinstance(value, (dict, list)) for value in here)
 
 
 # Errors of the REST interface

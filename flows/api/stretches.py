@@ -25,7 +25,7 @@ def place_of(request: HttpRequest | Request) -> Place:
     """Return the pairs and connections that a request may reach, looked up once for each."""
     found = getattr(request, "_place", None)
     if found is None:
-        found = Place.of(*scope_of(request).environments())  # type: ignore[arg-type]  # either has it
+        found = Place.of(*scope_of(request).environments())
         request._place = found  # type: ignore[union-attr]  # ours
     return found
 

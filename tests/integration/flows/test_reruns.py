@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.builders import NOON
 from tests.integration.flows.given import a_worker, runs
 from tests.integration.flows.reading import a_dead_run
 
-BY = {"actor": "otto@acme.test", "now": NOON}
+BY: dict[str, Any] = {"actor": "otto@acme.test", "now": NOON}
 
 
 def ended(run: Run, fate: str = "applied") -> Run:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from integrator.accounts import limits, tokens
 from integrator.accounts.roles import Role
-from integrator.web import ShallowJson
+from integrator.nesting import ShallowJson
 from tests.builders import a_person, a_workspace
 
 pytestmark = pytest.mark.django_db
