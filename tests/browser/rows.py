@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
+from connectors.models import CallHour
 from flows import reviews
 from flows.engine.outcome import AskHuman, Option
 from flows.models import (
@@ -17,6 +19,7 @@ from flows.models import (
     Deployment,
     Effect,
     Event,
+    Flow,
     Lane,
     Link,
     Pair,
@@ -25,6 +28,8 @@ from flows.models import (
 )
 from flows.steps.candidates import ask
 from integrator import vault
+from integrator.accounts import audit
+from integrator.accounts.models import Workspace
 
 HOSTILE = """<img src=x onerror=alert(1)>"'</script><script>alert(2)</script>"""
 
@@ -265,3 +270,36 @@ def an_effect(pair: Pair, state: str, purpose: str = "Start Stripe_Dunning", rea
         action="start_flow", request=vault.seal(b"{}", owner=f"effect:{pair.pk}"), state=state, reason=reason,
         created_at=run.created_at,
     )  # fmt: skip
+
+
+def a_hostile_act(workspace: Workspace) -> None:
+    """Leave a trace in the audit trail whose target is hostile, of a person who does nothing else."""
+    with transaction.atomic():
+        audit.record(
+            workspace=workspace,
+            actor="mallory@acme.test",
+            action="connection.created",
+            target=HOSTILE,
+            now=timezone.now(),
+        )
+
+
+def calls(pair: Pair) -> None:
+    """Count calls of every flow of `pair` and of nobody, more of them at noon than at midnight."""
+    present = timezone.now().replace(minute=0, second=0, microsecond=0)
+    causes = [0, *Flow.objects.filter(integration=pair.integration).values_list("pk", flat=True)]
+    rows = [
+        CallHour(
+            connection=connection, cause=cause, hour=hour, kind=kind,
+            calls=0 if kind == "try" else 10 * _busy(hour), carried=70 * _busy(hour),
+        )
+        for connection in (pair.stripe, pair.salesforce)
+        for cause in causes
+        for hour in (present - timedelta(hours=4 * back) for back in range(84))
+        for kind in ("read", "write", *(["try"] if cause else []))
+    ]  # fmt: skip
+    CallHour.objects.bulk_create(rows, batch_size=500)
+
+
+def _busy(hour: datetime) -> int:
+    return 12 - abs(12 - hour.hour)

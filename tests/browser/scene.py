@@ -19,7 +19,6 @@ import django
 django.setup()
 
 # Django has to be set up before anything that imports models.
-from django.db import transaction  # noqa: E402  # as above
 from django.utils import timezone  # noqa: E402  # as above
 
 from connectors.models import Connection, Credential, WebhookEndpoint, WebhookSecret  # noqa: E402  # as above
@@ -35,19 +34,20 @@ from flows.models import (  # noqa: E402  # as above
     Worker,
 )
 from integrator import vault  # noqa: E402  # as above
-from integrator.accounts import audit  # noqa: E402  # as above
-from integrator.accounts.models import Environment, Workspace  # noqa: E402  # as above
+from integrator.accounts.models import Environment  # noqa: E402  # as above
 from monitoring import alerts, hours  # noqa: E402  # as above
 from monitoring.conditions import Condition, Place, Severity  # noqa: E402  # as above
 from monitoring.models import Alert  # noqa: E402  # as above
 from tests.browser import compared, deals, impacts, known, linked, mapping, merged, passed, quotes, town  # noqa: E402  # as above
 from tests.browser.rows import (  # noqa: E402  # as above
     HOSTILE,
+    a_hostile_act,
     a_question,
     a_run,
     an_effect,
     an_event,
     an_unreadable_event,
+    calls,
     in_doubt,
     refused,
     which_account,
@@ -72,20 +72,9 @@ def build() -> dict[str, str]:
     addresses = _history(pair) | _waiting(pair)
     quotes.build(workspace)
     impacts.build(pair)
-    with_audit(workspace)
+    a_hostile_act(workspace)
+    calls(pair)
     return addresses
-
-
-def with_audit(workspace: Workspace) -> None:
-    """Leave a trace in the audit trail whose target is hostile, of a person who does nothing else."""
-    with transaction.atomic():
-        audit.record(
-            workspace=workspace,
-            actor="mallory@acme.test",
-            action="connection.created",
-            target=HOSTILE,
-            now=timezone.now(),
-        )
 
 
 def _connected(environment: Environment) -> Pair:

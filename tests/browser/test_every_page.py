@@ -56,6 +56,8 @@ def addresses(theatre: Theatre) -> Iterator[str]:
         f"merges/{ids['merge']}/",
         f"merges/{ids['merge_done']}/",
         f"merges/{ids['merge_failed']}/",
+        "budgets/?all",
+        f"budgets/{ids['salesforce']}/?flow={ids['flow']}&volume=9&reads=0&writes=0&most=200&gathered=1",
         "rates/",
         "rates/new/",
         "rates/table/",

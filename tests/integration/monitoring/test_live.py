@@ -16,6 +16,7 @@ from django.contrib.sessions.models import Session
 from django.db import OperationalError, connections
 from django.test import Client
 
+from connectors.models import Connection
 from flows.models import Change, Run
 from integrator.accounts.models import Membership
 from integrator.asgi import application
@@ -210,6 +211,25 @@ def test_a_page_that_comes_back_catches_up() -> None:
         told = await page.hear()
         assert f'data-run="{run.public_id}"' in told
         assert f'data-position="{await database_sync_to_async(cursor.latest)()}"' in told
+        await page.leave()
+
+    play(scene)
+
+
+def test_an_overview_that_was_away_is_told_the_figures_of_now() -> None:
+    cookie, run = cookie_of(), a_run()
+    before = cursor.latest()
+    Connection.objects.filter(pk=run.pair.salesforce_id).update(api_used=100, api_limit=10_000)
+    record(run)
+    until(lambda: cursor.latest() != before, seconds=120, what="the change can be read")
+
+    async def scene() -> None:
+        page = a_page(cookie)
+        await page.connect()
+        await page.say(hello(before, topics=["dashboard"]))
+        told = await page.hear()
+        assert 'id="figures"' in told
+        assert "8,900 <small>of 9,000 left" in told
         await page.leave()
 
     play(scene)
