@@ -36,11 +36,11 @@ def fixes(request: HttpRequest, workspace: str, environment: str) -> HttpRespons
 @require_POST
 def switch(request: HttpRequest, workspace: str, environment: str, fix: str) -> HttpResponse:
     """Apply a fix from now on, or no more."""
-    form = Switch(request.POST)
+    found, form = _found(request, fix), Switch(request.POST)
     if not form.is_valid():
         return refuse(request, "Say whether it is to be on.")
     on = form.cleaned_data["enabled"] == "true"
-    saved_fixes.switch(row=_found(request, fix), on=on, actor=scope_of(request).actor, now=timezone.now())
+    saved_fixes.switch(row=found, on=on, actor=scope_of(request).actor, now=timezone.now())
     told = "It is applied from now on." if on else "It is applied no more."
     return done(request, told, back=_back(request))
 
