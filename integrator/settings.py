@@ -275,6 +275,7 @@ SPECTACULAR_SETTINGS = {
         "Fate": "flows.models.Fate",
         "FindingState": "monitoring.status_api.STATES",
         "LinkState": "flows.models.Link.State",
+        "MergeState": "flows.models.Merge.State",
         "EffectKind": "flows.models.Effect.Kind",
         "QuestionKind": "flows.models.Review.Kind",
         "AlertChannelKind": "monitoring.models.AlertChannel.Kind",

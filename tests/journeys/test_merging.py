@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from connectors import gateway
 from connectors.models import Connection
+from flows import merges
 from flows.merging import checking, undoing, working
 from flows.merging.checking import Wanted
 from flows.models import Link, Merge, Review, Run
@@ -164,7 +165,14 @@ def test_records_that_have_changed_since_are_not_merged(org: Service, looked: Me
     assert org.calls(SOAP) == 0
 
 
-def test_what_salesforce_refuses_is_told_and_nothing_has_changed(org: Service, looked: Merge) -> None:
+def test_what_salesforce_refuses_is_told_and_nothing_has_changed(
+    bridge: Bridge, org: Service, looked: Merge
+) -> None:
+    now = timezone.now()
+    link = Link.objects.create(
+        pair=bridge.pair, stripe_id="cus_1", salesforce_object="Account", external_id="cus_1",
+        record_id=looked.losers[0], agreed=b"", first_synced_at=now, synced_at=now,
+    )  # fmt: skip
     rule = {"object": "Account", "field": "Name", "operator": "=", "value": "lost"}
     org.turn("rules", **rule, message="Names are not lost")
     asked(looked)
@@ -174,6 +182,9 @@ def test_what_salesforce_refuses_is_told_and_nothing_has_changed(org: Service, l
     assert (ended.state, ended.failure_code) == ("refused", "FIELD_CUSTOM_VALIDATION_EXCEPTION")
     assert "Names are not lost" in ended.failure
     assert not merged(org, looked)
+    merges.follow_due(now=now)  # nothing is written to the record until it is known to be there
+    link.refresh_from_db()
+    assert (link.record_id, link.gone_at) == (looked.losers[0], None)
 
 
 def test_what_is_not_as_it_should_be_afterwards_is_named_until_somebody_has_looked(
