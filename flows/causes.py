@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import TruncDate
 
+from connectors.models import Connection
 from flows.models import Cause, CauseTag, DeadLetter
 from integrator.accounts import audit
 from integrator.accounts.models import Environment, User
@@ -59,7 +60,10 @@ class Trend:
 
 def open_letters(environment: Environment) -> QuerySet[DeadLetter]:
     """Return the letters of `environment` that wait for a person."""
-    return of_environment(environment).filter(resolved_at__isnull=True)
+    # By the index of those that are open: adding nothing keeps SQLite from going through all events instead.
+    connections = list(Connection.objects.filter(environment=environment).values_list("pk", flat=True))
+    waiting = DeadLetter.objects.unresolved().alias(place=F("event__connection_id") + 0)
+    return waiting.filter(place__in=connections)
 
 
 def of_environment(environment: Environment) -> QuerySet[DeadLetter]:

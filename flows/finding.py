@@ -98,7 +98,8 @@ def within(rows: QuerySet[M], column: str, numbers: Iterable[int]) -> QuerySet[M
     Adding nothing keeps SQLite, which does not know how many rows have which value, from reading all those
     of a pair or a connection.
     """
-    found: QuerySet[M] = rows.alias(place=F(column) + 0).filter(place__in=list(numbers))
+    named: QuerySet[Any] = rows.alias(place=F(column) + 0)
+    found: QuerySet[M] = named.filter(place__in=list(numbers))
     return found
 
 

@@ -11,7 +11,8 @@ from django.db.models import Count, Max, Sum
 from django.utils import timezone
 
 from connectors.models import Connection, WebhookEndpoint
-from flows.models import Attempt, DeadLetter, Deployment, Event, Fate, Flow, Link, Review, Run
+from flows import causes
+from flows.models import Attempt, Deployment, Event, Fate, Flow, Link, Review, Run
 from flows.publishing import off_since
 from flows.queries import progress
 from integrator.accounts.models import Environment
@@ -131,7 +132,7 @@ def by_urgency(alert: Alert) -> tuple[bool, int, int]:
 
 def open_letters(environment: Environment) -> Any:
     """Return the dead letters of `environment` that nobody has dealt with."""
-    return DeadLetter.objects.filter(resolved_at__isnull=True, event__connection__environment=environment)
+    return causes.open_letters(environment)
 
 
 def halted(environment: Environment) -> Any:

@@ -78,7 +78,7 @@ def test_what_was_mended_for_the_old_run_holds_for_the_new_one(run: Run) -> None
 
     again = reruns.retry(run=ended(run), **BY)
 
-    assert [row.what.field for row in Mending.objects.filter(run=again)] == ["Name"]
+    assert [row.paths for row in Mending.objects.filter(run=again)] == [["Name"]]
     assert Run.objects.get(pk=again.pk).mended
 
 
