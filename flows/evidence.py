@@ -10,6 +10,7 @@ from typing import Any
 from connectors import schemas
 from flows import agreements, beside, reviews
 from flows.agreeing.merging import OWED
+from flows.beside import Beside, Column
 from flows.models import Link, Review
 from integrator import vault
 from integrator.kernel.redact import redact, redact_text
@@ -91,14 +92,14 @@ class Asked:
     contested: Sequence[Contested] = ()
     changed: Mapping[str, Changed] = field(default_factory=dict)  # by side
     pairing: Pairing | None = None  # of a conflict
-    beside: beside.Beside | None = None  # of a customer who may be known
+    beside: Beside | None = None  # of a customer who may be known
     answer: str = ""  # the label of the answer that was given
     unreadable: str = ""
     hidden: bool = False  # there are values that the reader's role does not include
     keys: int = field(default=0)
 
     @property
-    def candidates(self) -> list[tuple[Choice, beside.Column]]:
+    def candidates(self) -> list[tuple[Choice, Column]]:
         """Return the records that a customer may be, each with the answer that it is."""
         columns = self.beside.columns if self.beside else {}
         return [(choice, columns[choice.value]) for choice in self.choices if choice.value in columns]

@@ -28,7 +28,7 @@ _SECONDS = 20.0
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Payments", ("payments", "payment_links", "dunning_tasks", "payment_alerts")),
     ("Subscriptions", ("subscriptions", "closed_won", "contract_requests", "line_requests")),
-    ("Customers and accounts", ("customers", "customer_accounts", "accounts")),
+    ("Customers and accounts", ("customers", "recognised_customers", "customer_accounts", "accounts")),
     ("Products and prices", ("products", "products_into_stripe", "prices", "price_book")),
 )
 OTHERS = "Others"

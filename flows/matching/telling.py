@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 WORDS: dict[str, dict[str, str]] = {
     "prior": {"": "Before anything is compared"},
     "external": {"": "The same external key"},
@@ -60,4 +62,4 @@ def told(field: str, level: str) -> str:
 
 def chance(score: float) -> float:
     """Return the probability that odds of so many bits mean, between 0 and 1."""
-    return 1.0 / (1.0 + 2.0 ** -max(-60.0, min(60.0, score)))
+    return 1.0 / (1.0 + math.exp2(-max(-60.0, min(60.0, score))))

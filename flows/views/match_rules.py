@@ -19,7 +19,7 @@ from flows.models import Directory, MatchPolicy
 from flows.recognising import rules
 from integrator.accounts.access import environment_of, require, scope_of
 
-_BITS = {
+_BITS: dict[str, Any] = {
     "min_value": -rules.MOST_BITS,
     "max_value": rules.MOST_BITS,
     "widget": forms.NumberInput(attrs={"step": "0.25"}),

@@ -11,7 +11,6 @@ from django.utils import timezone
 from flows import directories, publishing, reviews
 from flows.matching.answers import APART
 from flows.models import Directory, Event, KnownRecord, Review
-from tests.builders import a_flow
 from tests.journeys.bridge import Bridge
 from tests.journeys.test_customers import put, stored, tell
 
@@ -20,56 +19,16 @@ HOEFER = {
     "BillingStreet": "Münsterplatz 4", "BillingPostalCode": "89073", "BillingCity": "Ulm",
     "BillingCountry": "DE",
 }  # fmt: skip
-NAME = {"field": "Name", "from": "customer.name"}
 ADDRESS = {"line1": "Muensterplatz 4", "postal_code": "89073", "city": "Ulm", "country": "DE"}
-
-
-def step(id: str, kind: str, exits: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
-    return {"id": id, "kind": kind, "settings": settings, "exits": exits or {}}
-
-
-DOCUMENT = {
-    "format": 1,
-    "name": "Recognised customers",
-    "trigger": {"kind": "stripe.event", "types": ["customer.created", "customer.updated"]},
-    "steps": [
-        step(
-            "who",
-            "salesforce.recognise",
-            {
-                "new": [
-                    step("describe", "map", target="Account", lines=[NAME]),
-                    step("make", "salesforce.create", object="Account", record="describe", purpose="Account"),
-                ]
-            },
-            object="Account",
-        ),
-        step(
-            "map",
-            "map",
-            target="Stripe_Customer__c",
-            lines=[
-                {"field": "External_ID__c", "from": "customer.id"},
-                NAME,
-                {"field": "Account__c", "from": ["steps.who.id", "steps.make.id"]},
-            ],
-        ),
-        step(
-            "save",
-            "salesforce.upsert",
-            object="Stripe_Customer__c",
-            external_id="External_ID__c",
-            record="map",
-        ),
-    ],
-}  # fmt: skip
 
 
 @pytest.fixture
 def recognising(bridge: Bridge) -> Bridge:
-    """Return the bridge with a flow that recognises customers."""
-    flow, now = a_flow(bridge.pair.integration, slug="recognised"), timezone.now()
-    version = publishing.publish(flow=flow, document=DOCUMENT, actor="ada", now=now)
+    """Return the bridge with the template that recognises customers."""
+    now, integration = timezone.now(), bridge.pair.integration
+    version = publishing.install_recipe(
+        slug="recognised_customers", integration=integration, actor="ada", now=now
+    )
     publishing.deploy(version=version, pair=bridge.pair, actor="ada", now=now)
     return bridge
 
@@ -114,10 +73,14 @@ def test_a_person_says_who_a_customer_is_and_nobody_is_asked_again(recognising: 
 def test_another_customer_gets_an_account_of_its_own_that_is_known_from_then_on(recognising: Bridge) -> None:
     put(recognising, "Account", "hoefer", **HOEFER)
     read()
-    a_customer(recognising)
+    customer = a_customer(recognising)
 
     reviews.answer(review=Review.objects.open().get(), value=APART, actor="otto", now=timezone.now())
     recognising.drain()
     read(timedelta(minutes=6))
 
     assert len(stored(recognising, "Account")) == KnownRecord.objects.filter(expected=False).count() == 2
+
+    recognising.ask("POST", f"/v1/customers/{customer}", description="Changed")
+    tell(recognising, customer, "customer.updated")
+    assert not Review.objects.open().exists()
