@@ -100,7 +100,10 @@ class EventForm(ChannelForm):
 
     kind = "event"
     connection = forms.ModelChoiceField(
-        queryset=Connection.objects.none(), to_field_name="public_id", label="Connection"
+        queryset=Connection.objects.none(),
+        to_field_name="public_id",
+        label="Connection",
+        empty_label="Choose one",
     )
     event = forms.CharField(
         label="Platform event", max_length=80, help_text="Its API name, such as Integrator_Alert__e."

@@ -7,7 +7,7 @@ What is of no use any more is dropped: people may have acknowledged, muted or sw
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,10 +32,10 @@ def pack(*, now: datetime) -> None:
         return
     with transaction.atomic():
         notices = list(_due(now))
-        useful, useless = _sorted_out(notices, now)
+        terms = _terms({one.rule_id for one in notices if one.rule_id})
+        useful, useless = _sorted_out(notices, terms, now)
         AlertNotice.objects.filter(pk__in=[one.pk for one in useless]).delete()
         by_id = {one.pk: one for one in useful}
-        terms = _terms({one.rule_id for one in useful if one.rule_id})
         packed = ruling.pack(
             [_waiting(one) for one in useful], terms=terms, sent=_sent_lately(useful, now), now=now
         )
@@ -56,24 +56,28 @@ def _due(now: datetime) -> QuerySet[AlertNotice]:
     return rows[:AT_ONCE]
 
 
-def _sorted_out(notices: Iterable[AlertNotice], now: datetime) -> tuple[list[AlertNotice], list[AlertNotice]]:
+def _sorted_out(
+    notices: Iterable[AlertNotice], terms: Mapping[int | None, Terms], now: datetime
+) -> tuple[list[AlertNotice], list[AlertNotice]]:
     useful: list[AlertNotice] = []
     useless: list[AlertNotice] = []
     for one in notices:
-        (useful if _is_useful(one, now) else useless).append(one)
+        (useful if _is_useful(one, terms.get(one.rule_id), now) else useless).append(one)
     return useful, useless
 
 
-def _is_useful(notice: AlertNotice, now: datetime) -> bool:
+def _is_useful(notice: AlertNotice, terms: Terms | None, now: datetime) -> bool:
     """Tell whether a notice is still worth telling: people and rules may have decided otherwise meanwhile."""
     alert, rule = notice.alert, notice.rule
-    if not notice.channel.enabled or rule is None or not rule.enabled or not speaks(alert, now):
+    if terms is None or rule is None or not rule.enabled:
+        return False
+    if not notice.channel.enabled or not speaks(alert, now):
         return False
     if notice.news == News.OVER:
         return True
     if notice.news in (News.ESCALATED, News.REPEATED) and alert.acknowledged_at is not None:
         return False
-    return alert.closed_at is None
+    return alert.closed_at is None and notice.channel_id in {step.channel for step in terms.steps}
 
 
 def _terms(rules: Iterable[int]) -> dict[int | None, Terms]:

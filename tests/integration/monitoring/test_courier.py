@@ -216,6 +216,18 @@ def test_muted_and_switched_off_nothing_is_told(heard: Heard) -> None:
     assert not AlertNotice.objects.exists()
 
 
+def test_what_waits_goes_by_what_its_rule_says_then(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat, pager = a_channel("Chat", "slack", url=heard.address), a_channel(url=heard.address)
+    rule = a_rule(chat, (pager, 15))
+    alerts.follow([wrong()], now=NOON)
+    go(monkeypatch)
+    told = rules.Given(name="All", steps=[rules.GivenStep(chat)])
+    rules.change(rule=rule, given=told, actor="ada", now=after(minutes=5))
+
+    assert go(monkeypatch, minutes=15) == 0
+    assert not AlertNotice.objects.filter(dispatch=None).exists()
+
+
 def test_each_address_is_mailed_once_though_one_is_refused(
     monkeypatch: pytest.MonkeyPatch, mailoutbox: Any
 ) -> None:
