@@ -11,19 +11,26 @@ from django.test import Client
 from connectors.models import WebhookEndpoint
 from flows import designer, publishing
 from flows.committer import Committer
+from flows.lanes import WorkerLease
 from flows.models import Deployment, Draft, Flow, Pair
 from flows.receiver import Receiver
 from integrator.accounts.models import User
 from tests.builders import NOON, a_flow, a_pair, a_person
 from tests.integration.flows.drafting import DOCUMENT
-from tests.integration.flows.given import a_live_flow
+from tests.integration.flows.given import a_live_flow, a_worker
 from tests.integration.flows.reading import Reader
+from tests.integration.flows.two_systems import systems  # noqa: F401  # a fixture
 from tests.receiving import Served, an_endpoint, serving
 
 
 @pytest.fixture
 def pair(db: None) -> Pair:
     return a_pair()
+
+
+@pytest.fixture
+def worker(db: None) -> WorkerLease:
+    return a_worker()
 
 
 @pytest.fixture

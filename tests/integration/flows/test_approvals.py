@@ -15,27 +15,19 @@ from flows.lanes import WorkerLease
 from flows.models import Notice, Pair, Review, Run
 from integrator.accounts.models import AuditEntry
 from tests.builders import a_person
-from tests.integration.flows.given import a_charge, a_worker, an_event
+from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.reading import Reader
 from tests.integration.flows.two_systems import (
     UPSERT,
     TwoSystems,
     a_deployed_flow,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 
 HOUR = timedelta(hours=1)
 EVE, FAY, VERA = "eve@acme.test", "fay@acme.test", "vera@acme.test"
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def asked(pair: Pair, worker: WorkerLease, systems: TwoSystems, **settings: Any) -> Review:

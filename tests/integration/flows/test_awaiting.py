@@ -19,10 +19,9 @@ from flows.steps import registry
 from tests.builders import NOON
 from tests.integration.flows.bus import list_objects
 from tests.integration.flows.given import a_charge, a_worker, an_event
-from tests.integration.flows.two_systems import (  # `systems` is a fixture
+from tests.integration.flows.two_systems import (
     TwoSystems,
     a_deployed_flow,
-    systems,  # noqa: F401
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,7 +30,7 @@ YEAR = timedelta(days=365)
 
 
 @pytest.fixture(autouse=True)
-def _stripe(systems: TwoSystems) -> None:  # noqa: F811
+def _stripe(systems: TwoSystems) -> None:
     """Let Stripe know the payment: a run that waited long reads it anew."""
     charge = a_charge(id="ch_1", payment_intent="pi_1")
     systems.objects["pi_1"] = {"id": "pi_1", "object": "payment_intent", "latest_charge": charge}

@@ -32,11 +32,6 @@ def live(pair: Pair) -> Pair:
     return pair
 
 
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
-
-
 def an_end(run: Run, outcome: Outcome | None = None, fate: str = "applied", **fields: Any) -> Ended:
     claimed = Claimed(
         run.id, run.public_id, run.flow_id, run.version_id, run.pair_id, run.lane_id,

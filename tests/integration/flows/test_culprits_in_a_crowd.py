@@ -12,9 +12,7 @@ from flows.lanes import CRASHES_ALONE
 from flows.models import DeadLetter, Pair, Run
 from tests.builders import NOON
 from tests.integration.flows.given import a_charge, a_worker, an_event
-from tests.integration.flows.two_systems import UPSERT, TwoSystems, a_deployed_flow, systems
-
-__all__ = ["systems"]
+from tests.integration.flows.two_systems import UPSERT, TwoSystems, a_deployed_flow
 
 pytestmark = pytest.mark.django_db
 

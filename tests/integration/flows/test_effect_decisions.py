@@ -15,7 +15,7 @@ from flows.models import Effect, Event, Pair, Review, Run
 from integrator.accounts.models import AuditEntry
 from integrator.kernel.errors import Uncertain
 from tests.builders import a_person, an_environment
-from tests.integration.flows.given import a_charge, a_worker, an_event
+from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.reading import Reader
 from tests.integration.flows.two_systems import (
     DUN,
@@ -24,18 +24,10 @@ from tests.integration.flows.two_systems import (
     a_deployed_flow,
     pass_time,
     refusing,
-    systems,
     work_until_quiet,
 )
 
-__all__ = ["systems"]
-
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def a_payment(systems: TwoSystems, number: int = 1) -> dict[str, Any]:

@@ -28,18 +28,10 @@ from tests.integration.flows.two_systems import (
     a_deployed_flow,
     pass_time,
     refusing,
-    systems,
     work_until_quiet,
 )
 
-__all__ = ["systems"]
-
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def a_failed_payment(pair: Pair, **fields: Any) -> Event:

@@ -18,18 +18,15 @@ from flows.models import DeadLetter, Effect, Event, Lane, Pair, Review, Run
 from flows.reviews import answer
 from integrator.kernel.errors import Missing, Refused, Transient, Uncertain
 from tests.fakes import an_item
-from tests.integration.flows.given import a_charge, a_worker, an_event
+from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.two_systems import (
     DUN,
     UPSERT,
     TwoSystems,
     a_deployed_flow,
     pass_time,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 
@@ -57,11 +54,6 @@ INVOICE: list[dict[str, Any]] = [
         },
     }
 ]
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def happens(pair: Pair, seconds: int, *, customer: str | None = None, **fields: Any) -> Event:

@@ -18,9 +18,7 @@ from integrator.accounts.models import AuditEntry
 from integrator.kernel.errors import Missing, Transient
 from tests.builders import NOON, a_connection, a_pair, a_person, a_workspace, an_environment
 from tests.integration.flows.reading import Reader
-from tests.integration.flows.two_systems import TwoSystems, systems
-
-__all__ = ["systems"]
+from tests.integration.flows.two_systems import TwoSystems
 
 pytestmark = pytest.mark.django_db
 SLUGS = catalogue.slugs()

@@ -15,27 +15,19 @@ from integrator.accounts.models import AuditEntry, Environment
 from integrator.kernel.errors import Refused
 from integrator.kernel.refusals import Unacceptable
 from tests.builders import an_environment
-from tests.integration.flows.given import a_charge, a_worker, an_event
+from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.reading import Reader
 from tests.integration.flows.two_systems import (
     UPSERT,
     TwoSystems,
     a_deployed_flow,
     refusing,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 
 RULE = Refused("Country is required", code="FIELD_CUSTOM_VALIDATION_EXCEPTION", field="Country__c")
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from flows.models import Deployment, Pair, Run
 from integrator.accounts.models import AuditEntry
 from integrator.kernel.errors import Refused
 from tests.builders import NOON, a_person, an_environment
-from tests.integration.flows.given import a_worker, an_event
+from tests.integration.flows.given import an_event
 from tests.integration.flows.reading import Reader
 from tests.integration.flows.two_systems import (
     DUN,
@@ -19,20 +19,12 @@ from tests.integration.flows.two_systems import (
     TwoSystems,
     a_deployed_flow,
     refusing,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 
 NO_FIELD = Refused("No such column 'Card_Brand__c'", code="INVALID_FIELD", field="Card_Brand__c")
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def a_held_flow(pair: Pair, worker: WorkerLease, systems: TwoSystems, waiting: int = 4) -> Deployment:

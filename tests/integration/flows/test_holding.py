@@ -12,7 +12,7 @@ from flows import holds, runner
 from flows.lanes import WorkerLease
 from flows.models import DeadLetter, Event, Pair, Run
 from integrator.kernel.errors import Refused
-from tests.integration.flows.given import a_charge, a_worker, an_event
+from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.two_systems import (
     DUN,
     UPSERT,
@@ -20,20 +20,12 @@ from tests.integration.flows.two_systems import (
     a_deployed_flow,
     pass_time,
     refusing,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 
 NO_FIELD = Refused("No such column 'Card_Brand__c'", code="INVALID_FIELD", field="Card_Brand__c")
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def happens(pair: Pair, seconds: int, **charge: Any) -> Event:

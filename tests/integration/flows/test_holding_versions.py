@@ -15,7 +15,7 @@ from flows.models import Attempt, Deployment, Pair, Run
 from flows.publishing import deploy, publish
 from flows.routes import ROUTES
 from integrator.kernel.errors import Forbidden, Refused
-from tests.integration.flows.given import a_charge, a_worker, an_event
+from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.two_systems import (
     DUN,
     UPSERT,
@@ -23,21 +23,13 @@ from tests.integration.flows.two_systems import (
     a_deployed_flow,
     pass_time,
     refusing,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 
 NO_FIELD = Refused("No such column 'Card_Brand__c'", code="INVALID_FIELD", field="Card_Brand__c")
 A_WHILE = runner.POLICY.hold + timedelta(seconds=65)
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def lacking(field: str) -> Any:

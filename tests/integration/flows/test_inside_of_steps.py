@@ -21,7 +21,6 @@ from tests.integration.flows.two_systems import (
     TwoSystems,
     a_deployed_flow,
     pass_time,
-    systems,  # noqa: F401  # a fixture
     work_until_quiet,
 )
 
@@ -55,14 +54,14 @@ def worker(db: None) -> Iterator[WorkerLease]:
     found.stop()
 
 
-def a_payment(pair: Pair, systems: TwoSystems) -> None:  # noqa: F811
+def a_payment(pair: Pair, systems: TwoSystems) -> None:
     charge = a_charge(id="ch_1", payment_intent="pi_1", metadata=ACCOUNT)
     systems.objects["pi_1"] = {"id": "pi_1", "object": "payment_intent", "latest_charge": charge}
     now = timezone.now()
     an_event(pair.stripe, charge, created=int(now.timestamp()), received_at=now)
 
 
-def tasks(systems: TwoSystems) -> int:  # noqa: F811
+def tasks(systems: TwoSystems) -> int:
     return sum(target.startswith("Task:") for target in systems.records)
 
 
@@ -70,7 +69,7 @@ def refuse(_request: Any) -> Refused:
     return Refused("The account is locked", code="FIELD_CUSTOM_VALIDATION_EXCEPTION")
 
 
-def test_what_was_done_is_undone_once_and_the_run_ends_in_order(pair, worker, systems):  # noqa: F811
+def test_what_was_done_is_undone_once_and_the_run_ends_in_order(pair, worker, systems):
     a_deployed_flow(pair, TOGETHER)
     systems.answers["update"] = refuse
     a_payment(pair, systems)
@@ -89,7 +88,7 @@ def test_what_was_done_is_undone_once_and_the_run_ends_in_order(pair, worker, sy
 def test_a_worker_that_is_lost_before_it_closes_undoes_nothing_twice_and_does_nothing_twice(
     pair,
     worker,
-    systems,  # noqa: F811
+    systems,
     monkeypatch,
     number,
 ):
@@ -120,7 +119,7 @@ def test_a_worker_that_is_lost_before_it_closes_undoes_nothing_twice_and_does_no
     assert Run.objects.get().state == "done"
 
 
-def test_a_branch_that_is_done_is_not_done_again_and_what_it_kept_is_sealed(pair, worker, systems):  # noqa: F811
+def test_a_branch_that_is_done_is_not_done_again_and_what_it_kept_is_sealed(pair, worker, systems):
     branches = {"branches": [{"exit": "payment"}, {"exit": "account"}]}
     exits = {"payment": UPSERT, "account": [STATUS, TELL]}
     a_deployed_flow(pair, [{"id": "fork", "kind": "parallel", "settings": branches, "exits": exits}])

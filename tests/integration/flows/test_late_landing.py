@@ -21,11 +21,8 @@ from tests.integration.flows.two_systems import (
     TwoSystems,
     a_deployed_flow,
     pass_time,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 
@@ -36,11 +33,6 @@ IN_A_LIST: dict[str, Any] = {
     "settings": {"list": ["charge.refunds"]},
     "exits": {"each": [STATUS, BY_CHARGE]},
 }
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def pays(pair: Pair, systems: TwoSystems, number: int) -> None:

@@ -11,17 +11,14 @@ from django.utils import timezone
 from flows.lanes import WorkerLease
 from flows.models import DeadLetter, Effect, Event, Pair, Review, Run
 from integrator.kernel.errors import Refused
-from tests.integration.flows.given import a_charge, a_worker, an_event
+from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.two_systems import (
     UPSERT,
     TwoSystems,
     a_deployed_flow,
     refusing,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 
@@ -46,11 +43,6 @@ ASK: dict[str, Any] = {
         "options": [{"exit": "save", "label": "Save"}, {"exit": "leave", "label": "Leave"}],
     },
 }
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def happens(pair: Pair, seconds: int, *, received: timedelta = timedelta(), **charge: Any) -> Event:

@@ -19,7 +19,7 @@ from flows.publishing import publish
 from flows.routes import ROUTES
 from integrator.kernel.errors import Refused
 from tests.builders import NOON
-from tests.integration.flows.given import a_charge, a_worker
+from tests.integration.flows.given import a_charge
 from tests.integration.flows.test_closing import an_end
 from tests.integration.flows.test_holding import happens
 from tests.integration.flows.two_systems import (
@@ -28,20 +28,12 @@ from tests.integration.flows.two_systems import (
     TwoSystems,
     a_deployed_flow,
     refusing,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 
 NO = Refused("no", code="FIELD_CUSTOM_VALIDATION_EXCEPTION")
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def needing_a_status() -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from integrator.kernel.redact import MASK
 from integrator.kernel.refusals import Unacceptable
 from tests.builders import an_environment
 from tests.integration.api.conftest import Program
-from tests.integration.flows.given import a_charge, a_worker, an_event
+from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.reading import Reader
 from tests.integration.flows.two_systems import UPSERT, TwoSystems, a_deployed_flow, systems, work_until_quiet
 
@@ -36,11 +36,6 @@ TOO_LONG = Refused(
     field="Card_Brand__c",
     http_status=400,
 )
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 @pytest.fixture

@@ -15,26 +15,18 @@ from flows.lanes import WorkerLease
 from flows.models import DeadLetter, Deployment, Event, FlowVersion, Lane, Pair, Run
 from flows.plans import compiled
 from flows.routes import ROUTES
-from tests.integration.flows.given import a_charge, a_worker, an_event
+from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.two_systems import (
     UPSERT,
     TwoSystems,
     a_deployed_flow,
     pass_time,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 
 GONE = "salesforce.of_a_package_that_was_removed"
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def test_a_database_that_breaks_off_a_step_is_no_fault_of_its_runs(

@@ -15,7 +15,6 @@ from integrator.kernel.errors import Missing, Transient
 from tests.builders import a_person
 from tests.integration.api.conftest import Program
 from tests.integration.flows.given import a_charge, an_event
-from tests.integration.flows.two_systems import systems  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.django_db
 
@@ -59,7 +58,7 @@ def ask(ada: Client, flow: Flow) -> Any:
 
 
 @pytest.fixture
-def org(systems: Any) -> Any:  # noqa: F811  # the fixture above
+def org(systems: Any) -> Any:  # the fixture above
     """Return an org with many objects."""
     many = [{"name": f"Thing_{number}__c", "label": f"Thing {number}"} for number in range(3000)]
     found = [

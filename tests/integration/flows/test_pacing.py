@@ -24,11 +24,8 @@ from tests.integration.flows.two_systems import (
     TwoSystems,
     a_deployed_flow,
     pass_time,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 
@@ -158,11 +155,6 @@ def test_who_forgot_that_it_went_on_goes_on_again_and_who_forgot_that_it_waited_
 
 
 # Whole runs
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def happens(pair: Pair, second: int, **charge: Any) -> Event:

@@ -25,11 +25,8 @@ from tests.integration.flows.two_systems import (
     TwoSystems,
     a_deployed_flow,
     pass_time,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 

@@ -22,11 +22,8 @@ from tests.integration.flows.reading import Reader
 from tests.integration.flows.two_systems import (
     TwoSystems,
     a_deployed_flow,
-    systems,
     work_until_quiet,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 

@@ -1,4 +1,4 @@
-"""Runs of a flow with a low priority wait while the calls of an org run short; nothing is burnt or starves."""
+"""Runs of a flow with a low priority wait while calls of an org run short; nothing is burnt or starves."""
 
 from __future__ import annotations
 
@@ -16,17 +16,12 @@ from flows.lanes import WorkerLease
 from flows.models import Attempt, Deployment, Pair, Run
 from integrator.accounts.models import AuditEntry
 from tests.builders import NOON
-from tests.integration.flows.given import a_worker, an_event
+from tests.integration.flows.given import an_event
 
 
 @pytest.fixture(autouse=True)
 def _it_asks_salesforce(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Plan, "asks_salesforce", True)
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def used(pair: Pair, percent: int, *, at: datetime | None = None) -> None:

@@ -15,18 +15,13 @@ from flows.lanes import CRASHES_ALONE, WorkerLease
 from flows.models import Attempt, Change, DeadLetter, Event, Lane, Pair, Run, Worker
 from integrator import vault
 from tests.builders import NOON
-from tests.integration.flows.given import a_charge, a_live_flow, a_worker, an_event
+from tests.integration.flows.given import a_charge, a_live_flow, an_event
 
 
 @pytest.fixture
 def live(pair: Pair) -> Pair:
     a_live_flow(pair)
     return pair
-
-
-@pytest.fixture
-def worker(db: None) -> WorkerLease:
-    return a_worker()
 
 
 def always() -> bool:

@@ -20,7 +20,6 @@ from integrator.accounts.models import AuditEntry
 from integrator.kernel.errors import Transient
 from tests.builders import NOON, a_flow
 from tests.integration.flows.bus import ACCOUNT, STAMP, changed, describe, list_objects, told
-from tests.integration.flows.two_systems import systems  # noqa: F401  # a fixture
 
 OTHER = "001000000000002AAA"
 CHANGES = {"kind": "salesforce.change", "object": "Account", "changes": ["created", "updated"]}
@@ -136,7 +135,7 @@ def record(**values: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def org(systems: Any) -> Any:  # noqa: F811  # the fixture above
+def org(systems: Any) -> Any:  # the fixture above
     """Return both systems, whose org has an Account."""
     systems.answers["find"] = lambda _: {"records": [record()]}
     systems.objects["cus_1"] = {"id": "cus_1", "object": "customer", "name": "Old"}

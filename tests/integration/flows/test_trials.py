@@ -18,10 +18,7 @@ from tests.integration.flows.trying import a_document, pasted, trial
 from tests.integration.flows.two_systems import (
     DUN,
     UPSERT,
-    systems,
 )
-
-__all__ = ["systems"]
 
 pytestmark = pytest.mark.django_db
 

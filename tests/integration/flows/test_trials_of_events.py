@@ -15,9 +15,7 @@ from integrator.kernel import canonical
 from tests.builders import NOON
 from tests.integration.flows.given import a_charge, a_worker, an_event
 from tests.integration.flows.trying import a_document, pasted, trial
-from tests.integration.flows.two_systems import DUN, UPSERT, a_deployed_flow, systems, work_until_quiet
-
-__all__ = ["systems"]
+from tests.integration.flows.two_systems import DUN, UPSERT, a_deployed_flow, work_until_quiet
 
 pytestmark = pytest.mark.django_db
 
