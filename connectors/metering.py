@@ -2,8 +2,8 @@
 This module counts the calls of this process, by connection, cause and hour, and writes them now and then.
 
 Counting is an addition in memory beside a call over the network. What is counted is written in one statement,
-by whoever has a moment: the heartbeat of a worker, the watching process every few seconds, a web process at the
-end of a request.
+by whoever has a moment: the heartbeat of a worker, the watching process every few seconds, a web process at
+the end of a request.
 A process that is killed loses what it counted since; the org's own count, which it sends with every answer,
 does not depend on it.
 """

@@ -38,6 +38,21 @@ def test_a_collection_is_one_call_that_carried_all_its_records_for_the_flow_that
     assert found.get((FLOW, "login"), (0, 0))[0] + before[0] <= 1
 
 
+def test_every_call_that_the_org_counts_is_counted_here(crm, org):
+    before = len(org.calls("/services/data"))
+    for action, request in (
+        ("upsert", PAYMENTS[0]),
+        ("query", {"soql": "SELECT Id FROM Account"}),
+        ("describe", {"object": "Account"}),
+        ("limits", {}),
+    ):
+        gateway.call_many(connection_id=crm.pk, action=action, requests=[request], cause=FLOW)
+    METER.write()
+
+    rows = CallHour.objects.filter(connection=crm, kind__in=("read", "write"))
+    assert sum(row.calls for row in rows) == len(org.calls("/services/data")) - before > 3
+
+
 def test_every_object_that_is_read_from_stripe_is_a_call(billing):
     requests = [{"type": "charge", "id": f"ch_{number}"} for number in range(3)]
 
