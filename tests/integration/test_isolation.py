@@ -16,16 +16,17 @@ from django.apps import apps
 from django.test import Client
 from django.utils import timezone
 
-from flows import agreements, missed_changes, saved_fixes, topics
+from flows import agreements, missed_changes, saved_fixes, saved_views, topics
 from flows.agreeing.agreement import Agreement
 from flows.agreements import Kept
 from flows.mapping.mending import Fix
-from flows.models import DeadLetter, Flow, SavedFix, TestCase
+from flows.models import DeadLetter, Directory, Flow, SavedFix, SavedView, TestCase
+from flows.recognising import opening
 from integrator.accounts import tokens
-from integrator.accounts.models import Membership
+from integrator.accounts.models import Membership, User
 from integrator.accounts.roles import Role
-from tests.browser import merged
 from monitoring.models import Anomaly, KnownEvent, Series
+from tests.browser import merged
 from tests.builders import NOON, a_person, an_environment
 from tests.integration.accounts.test_routes import PAGES
 from tests.integration.api.conftest import Stage, staged
@@ -69,6 +70,7 @@ def ids_of(acme: Stage) -> dict[str, Any]:
         "event": acme.event.pk,
         "letter": acme.letter.public_id,
         "fix": a_fix(acme).public_id,
+        "view": a_shared_view(acme, ada).public_id,
         **what_is_unusual(acme),
         "fingerprint": acme.letter.fingerprint,
         "flow": acme.deployment.flow.public_id,
@@ -91,7 +93,9 @@ def what_is_asked_of_the_org(acme: Stage) -> dict[str, int]:
     crm, agreed = acme.pair.salesforce, Agreement(stripe_id="cus_1", object="Account", external_id="cus_1")
     agreed.touched = True
     agreements.keep([Kept(acme.pair.pk, acme.deployment.flow_id, acme.run.pk, "", 0, agreed)], now=NOON)
+    opening.begin(crm.pk, "Account", now=NOON)
     return {
+        "directory": Directory.objects.get(connection=crm).pk,
         "link": agreed.link_id or 0,
         "deployment": acme.deployment.pk,
         "topic": topics.choose(connection=crm, name="/event/Paid__e", actor="ada", now=NOON).pk,
@@ -108,6 +112,11 @@ def a_fix(acme: Stage) -> SavedFix:
     )
     fix = Fix("leave_out", "map", "Description")
     return saved_fixes.keep(letter=letter, fix=fix, actor="ada", now=NOON)
+
+
+def a_shared_view(acme: Stage, person: User) -> SavedView:
+    who = saved_views.Who(acme.workspace, "ada", person, is_administrator=True)
+    return saved_views.save(who=who, list_="runs", name="Dead", query={"fate": "dead"}, shared=True, now=NOON)
 
 
 def what_is_unusual(acme: Stage) -> dict[str, str]:
