@@ -45,12 +45,18 @@ def observe(*, connection: Connection, now: datetime) -> int:
     with transaction.atomic():
         series = locked(connection, until)
         _follow_the_zone(series)
-        begins = series.seen_until
-        until = min(_all_here_until(connection, begins, until), begins + AT_ONCE * BIN)
-        if until <= begins:
-            return 0
-        looked = _Looked(series, begins, until)
-        for at, row in of_connection(connection, begins, until).items():
+    begins = series.seen_until
+    until = min(_all_here_until(connection, begins, until), begins + AT_ONCE * BIN)
+    if until <= begins:
+        return 0
+    # Counted before anything is locked: it takes a while, and SQLite has one writer.
+    rows, paid = of_connection(connection, begins, until), anomaly_amounts.paid(connection, begins, until)
+    with transaction.atomic():
+        series = locked(connection, until)
+        if series.seen_until != begins:
+            return 0  # somebody else has looked meanwhile, or it is learnt anew
+        looked = _Looked(series, begins, until, paid)
+        for at, row in rows.items():
             looked.at(at, row)
         series.seen_until = until
         series.save(update_fields=["state", "seen_until"])
@@ -63,15 +69,16 @@ def observe(*, connection: Connection, now: datetime) -> int:
 class _Looked:
     """A pass over the bins of a connection: what they were and what was found in them."""
 
-    def __init__(self, series: Series, begins: datetime, until: datetime) -> None:
+    def __init__(
+        self, series: Series, begins: datetime, until: datetime, paid: list[anomaly_amounts.Paid]
+    ) -> None:
         self.series, self.until = series, until
         self.settings = Settings(series, None, begins, until)
         self.bins: list[SeriesBin] = []
         self.found: list[Anomaly] = []
         self.told_from = datetime.fromisoformat(told) if (told := series.state.get("told_from")) else begins
-        connection, extra = series.connection, self.settings.extra.get(detection.AMOUNT, 0.0)
-        stripe = connection.system == Connection.System.STRIPE
-        self.amounts = anomaly_amounts.look(connection, begins, until, extra=extra) if stripe else {}
+        extra = self.settings.extra.get(detection.AMOUNT, 0.0)
+        self.amounts = anomaly_amounts.look(series.connection, paid, extra=extra)
 
     def at(self, at: datetime, row: dict[str, Any]) -> None:
         knobs = self.settings.at(at)
@@ -120,6 +127,7 @@ def _follow_the_zone(series: Series) -> None:
     zone = series.connection.environment.workspace.zone.key
     if series.state and series.state.get("bins") and series.state.get("zone", "UTC") != zone:
         learn_anew(series)
+        series.save(update_fields=["state", "seen_until"])
 
 
 def _move_to_the_calendar(series: Series) -> None:

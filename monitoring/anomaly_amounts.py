@@ -35,13 +35,17 @@ class Paid(NamedTuple):
     amount: int
 
 
-def look(connection: Connection, begins: datetime, until: datetime, *, extra: float) -> dict[datetime, Look]:
+def paid(connection: Connection, begins: datetime, until: datetime) -> list[Paid]:
+    """Return who paid what through a Stripe connection from `begins` until `until`; the newest `MOST`."""
+    return list(_paid(connection, begins, until)) if connection.system == Connection.System.STRIPE else []
+
+
+def look(connection: Connection, paid: list[Paid], *, extra: float) -> dict[datetime, Look]:
     """
-    Learn what customers paid from `begins` until `until`, and return the most unusual amount of each bin.
+    Learn what customers have `paid`, and return the most unusual amount of each bin.
 
     It has to be `extra` standard deviations more unusual than by default.
     """
-    paid = list(_paid(connection, begins, until))
     known = _known(connection, paid)
     found: dict[datetime, Look] = {}
     for one in paid:

@@ -15,9 +15,8 @@ from flows.views.answers import done
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.kernel.refusals import Unacceptable
 from integrator.web import Page, refuse
-from monitoring import alerts, anomaly_decisions, bands, watching
-from monitoring.anomaly_decisions import METRICS
-from monitoring.anomaly_models import AlreadyOver, Anomaly, KnownEvent
+from monitoring import alerts, anomalies, anomaly_decisions, bands, watching
+from monitoring.anomaly_models import AlreadyOver, Anomaly
 from monitoring.models import Alert
 
 HOURS = {1: "for an hour", 8: "for 8 hours", 24: "for a day", 168: "for a week"}
@@ -32,15 +31,17 @@ def anomaly_list(request: HttpRequest, workspace: str, environment: str) -> Http
     shown = next(
         (one for one in watched if one.id == request.GET.get("series")), watched[0] if watched else None
     )
-    rows = Anomaly.objects.of(here).select_related("series__connection", "flow_series__flow")
+    rows = Anomaly.objects.of(here).select_related(
+        "series__connection__environment__workspace", "flow_series__flow"
+    )
+    page = Page.of(rows, request)
     context: dict[str, Any] = {
-        "page": Page.of(rows, request),
+        "page": page,
+        "muted": {one.pk for one in page.rows if one.ended_at is None and anomalies.is_muted(one, now)},
         "watched": watched,
         "shown": shown,
         "hours": HOURS.items(),
         "sensitivities": watching.sensitivities(),
-        "metrics": METRICS.items(),
-        "repeats": KnownEvent.Repeats.choices,
         "zone": scope_of(request).workspace.zone,
         "now": now,
         "workspace": scope_of(request).workspace,

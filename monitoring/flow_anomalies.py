@@ -64,22 +64,23 @@ def _begin(connection: int, flow: int, until: datetime) -> None:
 def observe(*, flow_series: int, until: datetime) -> int:
     """Look at the next bins of a flow, at most a day's, and return how many those were."""
     with transaction.atomic():
-        watched = (
-            FlowSeries.objects.select_related("series__connection__environment__workspace", "flow")
-            .select_for_update(of=("self",))
-            .get(pk=flow_series)
-        )
+        watched = _locked(flow_series)
         _follow_the_zone(watched)
-        begins = watched.seen_until
-        if begins >= watched.history_until and until - begins > BEHIND:
-            begins = until - BIN  # we were away, and whatever came meanwhile stands in the first bins after
-        until = min(until, begins + AT_ONCE * BIN)
-        if until <= begins:
-            return 0
+    begins = before = watched.seen_until
+    if begins >= watched.history_until and until - begins > BEHIND:
+        begins = until - BIN  # we were away, and whatever came meanwhile stands in the first bins after
+    until = min(until, begins + AT_ONCE * BIN)
+    if until <= begins:
+        return 0
+    rows = of_flow(watched, begins, until)
+    with transaction.atomic():
+        watched = _locked(flow_series)
+        if watched.seen_until != before:
+            return 0  # somebody else has looked meanwhile, or it is learnt anew
         settings = Settings(watched.series, watched, begins, until)
         bins: list[FlowBin] = []
         found: list[Anomaly] = []
-        for at, row in of_flow(watched, begins, until).items():
+        for at, row in rows.items():
             knobs = settings.at(at)
             state = watched.state or detection.fresh(detection.FLOW)
             state, alerts = detection.observe(state, row, knobs)
@@ -88,11 +89,19 @@ def observe(*, flow_series: int, until: datetime) -> int:
                 found += [_anomaly(watched, alert, at) for alert in alerts]
             bins.append(_bin(watched, at, detection.measured(watched.state, row, knobs)))
         watched.seen_until = until
-        watched.save(update_fields=["state", "seen_until", "history_until"])
+        watched.save(update_fields=["state", "seen_until"])
         FlowBin.objects.bulk_create(bins, ignore_conflicts=True)
         Anomaly.objects.bulk_create(found)
         follow(Anomaly.objects.filter(flow_series=watched), watched.state, until)
         return len(bins)
+
+
+def _locked(flow_series: int) -> FlowSeries:
+    return (
+        FlowSeries.objects.select_related("series__connection__environment__workspace", "flow")
+        .select_for_update(of=("self",))
+        .get(pk=flow_series)
+    )
 
 
 def _anomaly(watched: FlowSeries, alert: detection.Alert, at: datetime) -> Anomaly:
@@ -126,3 +135,4 @@ def _follow_the_zone(watched: FlowSeries) -> None:
     zone = watched.series.connection.environment.workspace.zone.key
     if watched.state and watched.state.get("bins") and watched.state.get("zone", "UTC") != zone:
         learn_anew(watched)
+        watched.save(update_fields=["state", "seen_until", "history_until"])

@@ -148,12 +148,13 @@ def test_an_amount_is_compared_with_its_customers_in_minor_units(live: Deploymen
     pays(live.pair, NOON + timedelta(minutes=2), 250_000, id="ch_big")
     pays(live.pair, NOON + timedelta(minutes=2), 250_000, customer="cus_2")
 
-    found = anomaly_amounts.look(stripe, NOON, NOON + BIN, extra=0.0)
+    paid = anomaly_amounts.paid(stripe, NOON, NOON + BIN)
+    found = anomaly_amounts.look(stripe, paid, extra=0.0)
 
     assert found[NOON].reason == ("A customer who usually pays about €20.00 paid €2,500.00 (charge ch_big).")
     assert CustomerAmounts.objects.filter(connection=stripe, currency="EUR").count() == 2
     assert not CustomerAmounts.objects.filter(customer__contains="cus").exists()
-    assert anomaly_amounts.look(stripe, NOON, NOON + BIN, extra=90.0) == {}
+    assert anomaly_amounts.look(stripe, paid, extra=90.0) == {}
 
 
 def pays(pair: Pair, at: datetime, amount: int, **fields: Any) -> None:

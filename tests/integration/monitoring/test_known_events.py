@@ -101,6 +101,7 @@ def test_what_is_muted_is_no_alert_until_it_is_taken_back(operator: Client, pair
     assert "Payments (learning)" in page
     assert (refused.status_code, muted.status_code) == (422, 302)
     assert KnownEvent.objects.get().metric == "drop"
+    assert "muted, or known" in operator.get(PAGE).content.decode()
     assert anomalies.is_muted(found, now + timedelta(hours=1))
     assert not anomalies.is_muted(found, now + timedelta(hours=9))
 
