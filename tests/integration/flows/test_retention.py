@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from flows import confirmation, deadletters, intake, retention
 from flows.engine.outcome import Failure
+from flows.mapping.mending import Fix
 from flows.models import (
     AppliedVersion,
     Attempt,
@@ -21,6 +22,7 @@ from flows.models import (
     Event,
     Lane,
     Link,
+    Mending,
     Notice,
     Pair,
     Passage,
@@ -149,11 +151,13 @@ def test_what_lost_its_body_is_not_written_once_more(old):
 
 def test_an_effect_that_happened_stays_so_that_it_never_happens_again(old):
     effect = an_effect(old, "done")
+    Mending.of(old.pk, Fix("leave_out", "map", "Description"), actor="otto", now=NOON).save()
 
     purge(NOON + 400 * DAY)
 
     assert (Effect.objects.get(), Run.objects.get()) == (effect, old)
     assert not Attempt.objects.exists()
+    assert not Mending.objects.exists()  # what was changed in the event goes with the event
     assert bytes(Event.objects.get().body) == b""
 
 
@@ -303,7 +307,7 @@ def test_what_would_go_can_be_counted_before(old):
 
     assert counted == {
         "changes": 1, "traces": 1, "contents": 1, "rows": 0, "lanes": 0, "objects": 0, "comparisons": 0,
-        "gates": 0, "bursts": 0, "passages": 0, "group retries": 0, "causes": 0,
+        "gates": 0, "bursts": 0, "passages": 0, "group retries": 0, "causes": 0, "merges": 0,
     }  # fmt: skip
     assert Run.objects.count() == 1
 
@@ -325,7 +329,15 @@ def test_everything_that_refers_to_what_is_deleted_is_known():
     """A new model that refers to a run or an event keeps it, or goes with it: decide, and say it here."""
     known = {
         Event: {"Run.event", "DeadLetter.event", "AppliedVersion.event", "AwaitedEvent.event"},
-        Run: {"AwaitedEvent.run", "Attempt.run", "DeadLetter.run", "Effect.run", "Review.run", "Notice.run"},
+        Run: {
+            "AwaitedEvent.run",
+            "Attempt.run",
+            "DeadLetter.run",
+            "Effect.run",
+            "Mending.run",
+            "Review.run",
+            "Notice.run",
+        },
         Lane: {"Run.lane"},
         Attempt: set(),
         DeadLetter: set(),
