@@ -125,7 +125,8 @@ def what_is_unusual(acme: Stage) -> dict[str, str]:
     found = {"z": 6.0, "observed": 9.0, "expected": 2.0, "lo": 0.0, "hi": 5.0, "began_at": NOON}
     anomaly = Anomaly.objects.create(series=series, metric="failed", kind="failed_spike", **found)
     known = KnownEvent.objects.create(
-        environment=acme.stripe.environment, name="Sale", begins=NOON, ends=timezone.now() + timedelta(days=1),
+        environment=acme.stripe.environment, name="Sale", begins=NOON,
+        ends=timezone.now() + timedelta(days=1),
         made_by="ada", made_at=NOON,
     )  # fmt: skip
     return {
