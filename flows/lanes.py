@@ -24,6 +24,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from connectors.metering import METER
+from connectors.tallies import TALLIES
 from flows import bulk, presence
 from flows.models import Lane, LateTarget, Run, TargetLease, Worker
 from flows.models.lanes import CONFIRM_AFTER
@@ -132,6 +133,7 @@ class WorkerLease:
         if self._thread is not None:
             self._thread.join(timeout=HEARTBEAT.total_seconds())
         METER.write()
+        TALLIES.write()
         _end(self.id, self.epoch, crashed=False, forget=True)
 
     def mark_claim(self) -> None:
@@ -155,6 +157,7 @@ class WorkerLease:
                 if self.is_moving():
                     self.renew()
                 METER.write()  # not in the drain, where it would be a statement more for each lone event
+                TALLIES.write_due()
             except (DatabaseError, InterfaceError) as failure:
                 log.warning("heartbeat.failed", error=type(failure).__name__)
                 connection.close()

@@ -82,6 +82,7 @@ def addresses(theatre: Theatre) -> Iterator[str]:
         f"{WORKSPACE}people/",
         f"{WORKSPACE}tokens/",
         f"{WORKSPACE}audit/",
+        f"{WORKSPACE}workspace/",
         f"{WORKSPACE}status/",
     ):
         yield theatre.at(path)
