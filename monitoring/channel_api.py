@@ -105,7 +105,10 @@ class OfWorkspace(ScopedViewSet[Any]):
         :raises PermissionDenied: if that is what the request is about to do
         """
         super().initial(request, *args, **kwargs)
-        if request.method not in ("GET", "HEAD", "OPTIONS") and not self.scope.at(None).can("alerts.route"):
+        changes = request.method not in ("GET", "HEAD", "OPTIONS") and hasattr(
+            self, str(request.method).lower()
+        )
+        if changes and not self.scope.at(None).can("alerts.route"):
             raise PermissionDenied(
                 "This holds in the whole workspace, and the role holds in one environment."
             )
