@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flows.matching.likeness import EXACT
 from flows.matching.telling import chance, told
 
 LABELS = {
@@ -18,6 +19,8 @@ LABELS = {
     "city": "Town",
     "country": "Country",
 }
+# Which line of the waterfall compares a value, where it is called otherwise.
+_LINES = {"line1": "street", "postal": "place", "city": "place"}
 _WIDEST = 50  # of a bar, to either side of the middle
 _MOST_BITS = 10.0  # that fill it
 
@@ -93,9 +96,13 @@ def _column(one: Mapping[str, Any], mine: Mapping[str, Any], names: Sequence[str
     rows = (
         [row for row in lines if isinstance(row, list) and len(row) == 3] if isinstance(lines, list) else []
     )
+    same = {str(field) for field, level, _ in rows if level == EXACT}
     return Column(
         id=str(one.get("id")),
-        cells=[_cell(name, one["values"].get(name), mine.get(name)) for name in names],
+        cells=[
+            _cell(name, one["values"].get(name), mine.get(name), alike=_LINES.get(name, name) in same)
+            for name in names
+        ],
         bars=[_bar(str(field), str(level), _number(bits)) for field, level, bits in rows],
         score=_signed(score),
         # A person is asked because nobody is sure.
@@ -103,9 +110,10 @@ def _column(one: Mapping[str, Any], mine: Mapping[str, Any], names: Sequence[str
     )
 
 
-def _cell(name: str, value: Any, mine: Any) -> Cell:
+def _cell(name: str, value: Any, mine: Any, *, alike: bool) -> Cell:
+    """Return a value; what was found to be the same, such as a phone number, may be written otherwise."""
     text, other = _text(value), _text(mine)
-    differs = bool(text and other) and text.casefold() != other.casefold()
+    differs = bool(text and other) and not alike and text.casefold() != other.casefold()
     return Cell(LABELS[name], text, differs)
 
 

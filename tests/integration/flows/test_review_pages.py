@@ -245,6 +245,7 @@ def test_a_customer_who_may_be_known_stands_beside_the_records_and_what_speaks_f
 
     assert "Is cus_TLlQSg8GtYEXr4 one of these accounts?" in page
     assert "<mark>Höfer Logistik GmbH</mark>" in page
+    assert "<mark>0731 5551234</mark>" not in page  # the same number, written otherwise
     assert page.count('<ul class="waterfall"') == 2
     assert "The same e-mail address" in page
     assert 'value="001000000000001AAA"' in page
