@@ -96,6 +96,28 @@ def test_a_message_that_is_tried_again_has_the_same_id_and_content(
     assert first[1] == second[1]
 
 
+def test_a_process_that_dies_while_it_sends_leaves_the_message_to_be_sent_once_more(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_rule(a_channel(url=heard.address))
+    alerts.follow([wrong()], now=NOON)
+    send = transports.send
+
+    def die(*args: Any, **kwargs: Any) -> str:
+        send(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(transports, "send", die)
+    with pytest.raises(KeyboardInterrupt):
+        courier.deliver(now=NOON)
+    monkeypatch.setattr(transports, "send", send)
+
+    assert go(monkeypatch, seconds=60) == 0
+    assert go(monkeypatch, minutes=3) == 1
+    first, second = (headers["webhook-id"] for headers, _ in heard.posts)
+    assert first == second
+
+
 def test_a_channel_that_is_down_holds_up_no_other_and_is_told_in_the_app(
     heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
