@@ -13,6 +13,7 @@ from typing import NamedTuple
 from django.db import transaction
 
 from connectors.budgets import Allowance
+from connectors.models import Connection
 from flows.context import allowance_of
 from flows.engine.rationing import ENOUGH, Priority, wait_of
 from flows.loading import Loaded
@@ -34,11 +35,12 @@ def share(runs: Sequence[Loaded], *, now: datetime) -> tuple[list[Loaded], list[
     """
     Return those of `runs` of one flow and pair, which all ask the org, that go on, and those that wait.
 
-    What a person wants done goes on. So does what has waited for hours, see `flows.engine.rationing`.
+    What a person wants done goes on. So does what has waited for hours, see `flows.engine.rationing`, and
+    what a connection that has rested is tried with: if that waited, the connection would rest on.
     """
     first = runs[0]
     allowance = allowance_of(first.pair__salesforce_id)
-    if allowance is None or allowance.left_percent >= MOST or allowance.is_stale(now):
+    if allowance is None or allowance.left_percent >= MOST or allowance.is_stale(now) or _is_tried(first):
         return list(runs), []
     priority = priority_of(first.flow_id, first.pair_id)
     reason = _reason(priority, allowance)
@@ -52,6 +54,11 @@ def share(runs: Sequence[Loaded], *, now: datetime) -> tuple[list[Loaded], list[
         else:
             saved.append(Saved(run, now + wait, reason))
     return going, saved
+
+
+def _is_tried(run: Loaded) -> bool:
+    both = Connection.objects.filter(pk__in=(run.pair__stripe_id, run.pair__salesforce_id))
+    return both.exclude(state=Connection.State.ACTIVE).exists()
 
 
 def _reason(priority: Priority, allowance: Allowance) -> str:

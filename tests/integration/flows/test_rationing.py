@@ -77,6 +77,19 @@ def test_nobody_waits_for_what_is_not_known(
     assert a_pass(worker, pair).state == "done"
 
 
+@pytest.mark.parametrize("slot", ["salesforce", "stripe"])
+def test_a_connection_that_has_rested_is_tried_by_whichever_run_comes_first(
+    pair: Pair, live: Deployment, worker: WorkerLease, slot: str
+) -> None:
+    prefer(live, "low")
+    used(pair, 80)
+    connection = getattr(pair, slot)
+    connection.rest(until=timezone.now() - timedelta(seconds=1), reason="It was away.")
+    gateway.forget(connection.pk)
+
+    assert a_pass(worker, pair).state == "done"
+
+
 def test_runs_are_counted_for_their_flow_so_that_calls_can_be_told_by_run(
     pair: Pair, live: Deployment, worker: WorkerLease
 ) -> None:
