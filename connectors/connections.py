@@ -6,7 +6,7 @@ Every operation that changes something writes its audit entry in the same transa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 
 from connectors import addresses, credentials, gateway, registry
 from connectors.base import Diagnosis
-from connectors.budgets import share_of
+from connectors.budgets import allowance_of, share_of
 from connectors.models import NEEDS_KEY, Connection, WebhookEndpoint, WebhookSecret
 from connectors.salesforce import auth, bus_address
 from connectors.salesforce.client import API_VERSION as SALESFORCE_VERSION
@@ -101,7 +101,8 @@ def test(*, connection: Connection, actor: str, now: datetime) -> Diagnosis:
     """
     if transaction.get_connection().in_atomic_block:
         raise RuntimeError("A connection is never tested inside a transaction.")
-    diagnosis = _diagnosis_of(connection)
+    usage: list[tuple[int, int] | None] = [None]
+    diagnosis = _diagnosis_of(connection, lambda used, limit: usage.append((used, limit)))
     found = str(diagnosis.details.get("account") or "")
     if diagnosis.ok and not found:
         diagnosis = replace(diagnosis, ok=False, title="The other side does not say which account it is")
@@ -109,10 +110,10 @@ def test(*, connection: Connection, actor: str, now: datetime) -> Diagnosis:
         if diagnosis.ok:
             connection.pin(account=found, livemode=diagnosis.details.get("livemode"))
             connection.wake()
-            connection.note(now=now)
+            connection.note(now=now, usage=usage[-1])
         else:
             told = f"{diagnosis.title}. {diagnosis.explanation}"
-            connection.note(now=now, failure=told)
+            connection.note(now=now, failure=told, usage=usage[-1])
             if diagnosis.needs_key:
                 # Not when the next call finds it out. Tried again all the same: access may be granted there.
                 connection.rest(until=now + gateway.UNAUTHORIZED_REST, reason=f"{NEEDS_KEY} {told}")
@@ -174,11 +175,14 @@ def resume(*, connection: Connection, actor: str, now: datetime) -> None:
 
 
 def keep_back(*, connection: Connection, percent: float, actor: str, now: datetime) -> None:
-    """Keep so many percent of the calls that the org allows in 24 hours for people, from 0 to below 100."""
+    """Keep so many percent of the org's calls for people, from 0 to below 100; where some are left, go on."""
     before = 100 - share_of(connection)
     with transaction.atomic():
         if connection.configure(api_share=100 - percent):
             _audit(connection, actor, "connection.reserve_set", now, before=before, percent=percent)
+        allowance = allowance_of(connection)
+        if allowance is not None and allowance.left and connection.state_reason.endswith(gateway.RESERVED):
+            connection.wake()
     gateway.forget(connection.pk)
 
 
@@ -261,8 +265,8 @@ def roll_webhook_secret(
         )
 
 
-def _diagnosis_of(connection: Connection) -> Diagnosis:
-    account = credentials.account_for(connection, credentials.sealed_of(connection))
+def _diagnosis_of(connection: Connection, spent: Callable[[int, int], None]) -> Diagnosis:
+    account = credentials.account_for(connection, credentials.sealed_of(connection), spent=spent)
     try:
         credentials.check_address(connection)
         return registry.load()[connection.system].test(account)

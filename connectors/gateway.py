@@ -43,6 +43,7 @@ SHORTEST_REST, LONGEST_REST = 5.0, 60.0  # seconds, where an outage or a limit o
 
 # Salesforce counts over a moving window: of the calls that are used up some come back all the time.
 RESERVE_REST = timedelta(minutes=15)
+RESERVED = "the rest is kept for people."  # how the reason of such a rest ends
 
 # Most serious first: when requests of one call fail in several ways, the connection rests for the first.
 UNAUTHORIZED_REST = timedelta(minutes=5)
@@ -293,7 +294,7 @@ def _record(known: _Known, results: Sequence[Result], *, probing: bool, now: dat
         _rest(known, until=until, reason=f"{NEEDS_KEY} {failure}" if needs_key else str(failure))
     elif _spent_its_share(known):
         used, limit = known.usage or (0, 0)
-        reason = f"{used} of the {limit} API calls for 24 hours are used; the rest is kept for people."
+        reason = f"{used} of the {limit} API calls for 24 hours are used; {RESERVED}"
         _rest(known, until=now + RESERVE_REST, reason=reason)
     elif silent and (probing or known.strikes >= STRIKES):
         # Runs that wait for the connection burn nothing, and start at once when it is back.

@@ -6,10 +6,10 @@ import pytest
 from django.core.signals import request_finished
 from django.db import OperationalError
 
-from connectors import gateway, metering
+from connectors import connections, gateway, metering
 from connectors.metering import METER, Meter
-from connectors.models import CallHour
-from tests.builders import a_connection
+from connectors.models import CallHour, Connection
+from tests.builders import NOON, a_connection
 
 FLOW = 7
 PAYMENTS = [
@@ -102,3 +102,18 @@ def test_calls_that_go_on_are_written_every_few_seconds_and_not_each(django_asse
     time[0] = metering.EVERY
     with django_assert_num_queries(1):
         meter.write_due()
+
+
+def test_keeping_less_for_people_ends_the_rest_that_was_for_them(crm, org):
+    org.post("limits", daily=100, used=90)
+    gateway.call_many(connection_id=crm.pk, action="limits", requests=[{}])
+    connections.test(connection=crm, actor="ada@acme.test", now=NOON)
+    crm.refresh_from_db()
+    assert (crm.api_used, crm.api_limit) > (91, 0)  # a test asks too, and hears what is used
+    gateway.call_many(connection_id=crm.pk, action="limits", requests=[{}])
+
+    for percent, state in ((8, Connection.State.RESTING), (0, Connection.State.ACTIVE)):
+        crm.refresh_from_db()
+        connections.keep_back(connection=crm, percent=percent, actor="ada@acme.test", now=NOON)
+        crm.refresh_from_db()
+        assert crm.state == state
