@@ -21,7 +21,7 @@ from monitoring import spending
 from monitoring.planning import Change, Measured, Reckoned, reckon
 
 LARGEST_RESERVE = 90
-NOBODYS = "Without a flow"  # walks, objects that are described, tests
+NOBODYS = "Without a flow"  # walks, objects that are described, trials
 GONE = "A flow that is gone"
 
 
@@ -40,6 +40,11 @@ class Spender:
     def key(self) -> str:
         """Return by what it is named in addresses."""
         return self.flow.public_id if self.flow else ""
+
+    @property
+    def is_nobodys(self) -> bool:
+        """Tell whether no flow asked for it, be it live or gone."""
+        return self.name == NOBODYS and self.flow is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from django.core.cache import cache
-from django.db.models import Min, Sum
+from django.db.models import F, Min, Sum
 from django.db.models.functions import TruncDay
 
 from connectors.budgets import Allowance, allowance_of
@@ -34,7 +35,7 @@ class Hours:
     since: datetime | None
 
     def of_day(self, now: datetime) -> int:
-        """Return how many calls the last 24 hours had, the present hour and the 24 before it."""
+        """Return how many calls the last 24 hours had, the present hour and the 23 before it."""
         return sum(calls for hour, calls in self.calls.items() if hour > now - DAY)
 
     def busiest(self) -> tuple[datetime, int] | None:
@@ -72,6 +73,7 @@ class Outlook:
     allowance: Allowance
     forecast: Forecast
     counted: int  # calls of the last 24 hours that we have made
+    is_old: bool  # the org told it so long ago that what is used by now is reckoned
 
     @property
     def others(self) -> int:
@@ -104,8 +106,19 @@ def outlook_of(connection: Connection, *, now: datetime) -> Outlook | None:
     if allowance is None:
         return None
     hours = hours_of(connection, now=now)
+    is_old = allowance.is_stale(now)
+    if is_old:
+        allowance = replace(allowance, used=_used_by_now(allowance, hours, now))
     coming = forecast(used=allowance.used, ours=allowance.ours, hours=hours.calls, since=hours.since, now=now)
-    return Outlook(connection, allowance, coming, hours.of_day(now))
+    return Outlook(connection, allowance, coming, hours.of_day(now), is_old)
+
+
+def _used_by_now(allowance: Allowance, hours: Hours, now: datetime) -> int:
+    """Return what is used by now of what the org told long ago: since then, calls of ours have come back."""
+    told = allowance.told_at or now
+    came = sum(calls for hour, calls in hours.calls.items() if told < hour <= now)
+    gone = sum(calls for hour, calls in hours.calls.items() if told - DAY < hour <= now - DAY)
+    return max(hours.of_day(now), allowance.used + came - gone)
 
 
 def measured(connection: Connection, *, now: datetime) -> dict[int, Measured]:
@@ -116,25 +129,32 @@ def measured(connection: Connection, *, now: datetime) -> dict[int, Measured]:
     if first is None:
         return {}
     days = max(now - first, HOUR) / DAY
-    found: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
-    for cause, kind, calls, carried in rows.values_list("cause", "kind", "calls", "carried"):
-        found[cause].append((kind, calls, carried))
-    return {cause: _measured(counts, days) for cause, counts in found.items()}
+    found: dict[int, dict[str, _Summed]] = defaultdict(dict)
+    by_kind = rows.order_by().values_list("cause", "kind")
+    summed = by_kind.annotate(Sum("calls"), Sum("carried"), squares=Sum(F("carried") * F("carried")))
+    for cause, kind, *of_kind in summed:
+        found[cause][kind] = _Summed(*of_kind)
+    return {cause: _measured(kinds, days) for cause, kinds in found.items()}
 
 
-def _measured(counts: Sequence[tuple[str, int, int]], days: float) -> Measured:
-    def total(of: CallHour.Kind, place: int) -> int:
-        return sum((calls, carried)[place] for kind, calls, carried in counts if kind == of)
+class _Summed(NamedTuple):
+    """The calls of one kind, what they carried, and the squares of what they carried in each hour."""
 
-    records = total(CallHour.Kind.WRITE, 1)
-    squares = sum(carried * carried for kind, _, carried in counts if kind == CallHour.Kind.WRITE)
+    calls: int = 0
+    carried: int = 0
+    squares: int = 0
+
+
+def _measured(kinds: Mapping[str, _Summed], days: float) -> Measured:
+    none = _Summed()
+    reads, writes = kinds.get(CallHour.Kind.READ, none), kinds.get(CallHour.Kind.WRITE, none)
     return Measured(
-        runs=total(CallHour.Kind.TRY, 1) / days,
-        reads=total(CallHour.Kind.READ, 0) / days,
-        questions=total(CallHour.Kind.READ, 1) / days,
-        writes=total(CallHour.Kind.WRITE, 0) / days,
-        records=records / days,
-        pace=squares / records / HOUR.total_seconds() if records else 0.0,
+        runs=kinds.get(CallHour.Kind.TRY, none).carried / days,
+        reads=reads.calls / days,
+        questions=reads.carried / days,
+        writes=writes.calls / days,
+        records=writes.carried / days,
+        pace=writes.squares / writes.carried / HOUR.total_seconds() if writes.carried else 0.0,
     )
 
 

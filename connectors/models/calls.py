@@ -12,7 +12,7 @@ class CallHour(models.Model):
     What one hour's calls of one connection were made for.
 
     `cause` is the id of what asked, as whoever asks names it; connections know no more of it. 0 is whatever
-    no flow asks for: lists that are walked, objects that are described, tests.
+    no flow asks for: lists that are walked, objects that are described, trials.
     """
 
     class Kind(models.TextChoices):

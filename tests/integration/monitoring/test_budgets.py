@@ -78,6 +78,21 @@ def test_it_tells_what_is_used_and_by_which_flow(page: Any, pair: Pair, live: De
     assert "Without a flow" in shown
 
 
+def test_what_the_org_told_long_ago_is_less_what_has_come_back_since(
+    page: Any, pair: Pair, live: Deployment
+) -> None:
+    Connection.objects.filter(pk=pair.salesforce_id).update(
+        api_used=9000, last_success_at=timezone.now() - timedelta(days=2)
+    )
+    called(pair, live.flow_id, calls=340, days=4, ago=48)
+
+    shown = page()
+
+    assert 'Used by others</dt><dd><strong class="figure tabular">840' in shown
+    assert "the org last said so" in shown
+    assert "Used up" not in shown
+
+
 def test_what_will_be_used_up_is_told_and_alerted_once(
     page: Any, pair: Pair, live: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +175,7 @@ def test_a_flow_of_another_workspace_is_none_of_this_budget(client: Client, pair
 
     assert "Theirs" not in answer.content.decode()
     assert "A flow that is gone" in answer.content.decode()
+    assert "lists that are walked" not in answer.content.decode()
 
 
 def test_old_hours_are_forgotten(pair: Pair) -> None:
