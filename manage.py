@@ -15,4 +15,9 @@ if __name__ == "__main__":
         os.environ.setdefault(name, "1")
     # The part that this process plays; a web process keeps a pool of database connections.
     os.environ["INTEGRATOR_ROLE"] = sys.argv[1] if len(sys.argv) > 1 else ""
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    finally:
+        # A command that was over in a moment has not written yet which calls it made.
+        if metering := sys.modules.get("connectors.metering"):
+            metering.METER.write()

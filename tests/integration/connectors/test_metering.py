@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+
 import pytest
+from django.conf import settings
+from django.core import management
 from django.core.signals import request_finished
 from django.db import OperationalError
 
@@ -89,6 +94,21 @@ def test_nothing_is_lost_while_the_database_is_away(monkeypatch):
     meter.write()
 
     assert counted() == {(FLOW, "read"): (2, 2)}
+
+
+@pytest.mark.django_db
+def test_a_command_that_is_over_in_a_moment_writes_the_calls_it_made(monkeypatch):
+    number = a_connection().pk
+    for name in ("INTEGRATOR_ROLE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(sys, "argv", ["manage.py", "readiness"])
+    monkeypatch.setattr(
+        management, "execute_from_command_line", lambda _: METER.count(number, 0, "read", calls=3)
+    )
+
+    runpy.run_path(str(settings.BASE_DIR / "manage.py"), run_name="__main__")
+
+    assert counted() == {(0, "read"): (3, 0)}
 
 
 @pytest.mark.django_db
