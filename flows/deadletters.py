@@ -15,6 +15,7 @@ from flows.engine.edits import Edit
 from flows.engine.outcome import Failure
 from flows.mapping.mending import Fix
 from flows.models import Change, DeadLetter, Event, Fate, GroupRetry, Lane, Run
+from flows.models.mendings import LONGEST_PATH
 from flows.models.runs import AlreadyHandled, DeadLetterQuerySet
 from integrator.accounts import audit
 from integrator.accounts.models import public_id
@@ -144,7 +145,7 @@ def retry_mended(
     assert locked.run_id is not None
     mended.attach([locked.run_id], what, actor=actor, now=now, reason=reason)
     if isinstance(what, Edit):
-        changed = {"paths": [change.told for change in what.changes]}
+        changed = {"paths": [change.told[:LONGEST_PATH] for change in what.changes]}
         _audit("deadletter.edited", [locked], actor, now, **changed, **({"reason": reason} if reason else {}))
     else:
         _audit("deadletter.mended", [locked], actor, now, field=what.field, change=what.told())
@@ -196,7 +197,8 @@ def retry_together(ids: Sequence[int], group_retry: GroupRetry, *, now: datetime
     _retry(letters, group_retry.actor, now)
     fix = mended.unsealed(bytes(group_retry.fix), environment_id=group_retry.environment_id)
     if fix is not None:
-        runs = [letter.run_id for letter in letters if letter.run_id is not None]
+        # A cause goes over versions. Where the field is another one, the letter is tried as it is.
+        runs = [letter.run_id for letter in mended.fitting(fix, letters) if letter.run_id is not None]
         mended.attach(runs, fix, actor=group_retry.actor, now=now)
     DeadLetter.objects.filter(pk__in=[letter.pk for letter in letters]).update(group_retry=group_retry)
     return letters

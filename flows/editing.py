@@ -10,21 +10,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
+
+import msgspec
 
 from connectors.models import Connection
 from connectors.stripe.roots import root_of
 from flows import mended, payloads
+from flows.engine import edits
 from flows.engine.edits import ABSENT, Change, Edit, changes_between, lay_over, path_of
-from flows.error_catalogue.policy import of_money
 from flows.models import DeadLetter
 from integrator import vault
-from integrator.kernel.redact import redact
+from integrator.kernel.redact import MASK, redact
 from integrator.kernel.refusals import Unacceptable
+from integrator.kernel.texts import storable
 
 LARGEST = 200_000  # characters of the text
 DEEPEST = 32
 MOST_CHANGES = 200
+LONGEST_NUMBER = 100  # characters of a fraction
+LARGEST_EXPONENT = 60  # of a fraction; a larger one would be written out with as many digits
 LONGEST_REASON = 400
 FIXED = ("id", "object", "livemode", "created")  # they say which object it is, and when it was so
 
@@ -86,7 +92,7 @@ def _edited(run_id: int, found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _as_text(value: Mapping[str, Any]) -> str:
-    return json.dumps(redact(value), indent=2, ensure_ascii=False)
+    return msgspec.json.format(edits.EXACT.encode(redact(value)), indent=2).decode()
 
 
 def edit_of(
@@ -112,40 +118,61 @@ def edit_of(
 
 def money_in(changes: Sequence[Change]) -> list[str]:
     """Return the paths among `changes` that hold an amount or a currency, by their names."""
-    found: list[str] = []
-    for change in changes:
-        names = [name for name in change.path if isinstance(name, str)][-1:]
-        inner = [*_names_in(change.before), *_names_in(change.after)]
-        if any(of_money(name) for name in (*names, *inner)):
-            found.append(change.told)
-    return found
-
-
-def _names_in(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield name
-            yield from _names_in(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _names_in(inner)
+    return [change.told for change in changes if change.is_of_money]
 
 
 def _read(text: str) -> Any:
     if len(text) > LARGEST:
         raise Unacceptable(f"The text has more than {LARGEST:,} characters.", field="text")
+    found = _parsed(text)
+    if not isinstance(found, dict):
+        raise Unacceptable("The text has to be an object: it begins with { and ends with }.", field="text")
+    if _depth(found) > DEEPEST:
+        raise Unacceptable(f"It is nested deeper than {DEEPEST} levels.", field="text")
+    if any(storable(one) != one for one in _texts_in(found)):
+        message = "It has a character that cannot be kept: a NUL, or half of one (\\u0000, \\ud800)."
+        raise Unacceptable(message, field="text")
+    return found
+
+
+def _parsed(text: str) -> Any:
     try:
-        found = json.loads(text, object_pairs_hook=_named_once, parse_constant=_no_number)
+        return json.loads(
+            text, object_pairs_hook=_named_once, parse_constant=_no_number, parse_float=_fraction
+        )
     except json.JSONDecodeError as failure:
         message = f"Line {failure.lineno}, column {failure.colno}: {failure.msg}."
         raise Unacceptable(message, field="text") from None
     except RecursionError:
         raise Unacceptable(f"It is nested deeper than {DEEPEST} levels.", field="text") from None
-    if not isinstance(found, dict):
-        raise Unacceptable("The text has to be an object: it begins with { and ends with }.", field="text")
-    if _depth(found) > DEEPEST:
-        raise Unacceptable(f"It is nested deeper than {DEEPEST} levels.", field="text")
-    return found
+    except Unacceptable:
+        raise
+    except ValueError:  # of a number with thousands of digits
+        raise Unacceptable("A number in it is too large.", field="text") from None
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Yield every name and text in `value`."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield name
+            yield from _texts_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts_in(inner)
+
+
+def _fraction(text: str) -> Decimal:
+    """Return a fraction as exactly as events have it."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # its exponent itself is too large
+        number = Decimal("Infinity")
+    if not number.is_finite() or abs(number.adjusted()) > LARGEST_EXPONENT or len(text) > LONGEST_NUMBER:
+        raise Unacceptable(f"{text[:40]} is too large, too small or too long a number.", field="text")
+    return number
 
 
 def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -190,9 +217,20 @@ def _restored(edited: Any, shown: Any, found: Any) -> Any:
     return edited
 
 
+def _is_masked(value: Any) -> bool:
+    return any(MASK in text for text in _texts_in(value))
+
+
 def _check(found: Mapping[str, Any], edited: Mapping[str, Any], changes: Sequence[Change]) -> None:
     if not changes:
         raise Unacceptable("Nothing was changed.", field="text")
+    masked = next((one for one in changes if _is_masked(one.after) and not _is_masked(one.before)), None)
+    if masked is not None:
+        where = path_of(masked.path)[:100]
+        message = f"In {where} a mask ({MASK}) stands elsewhere than before, so a secret would be lost. "
+        raise Unacceptable(
+            f"{message}Write the value itself, or leave the list as long as it was.", field="text"
+        )
     if len(changes) > MOST_CHANGES:
         raise Unacceptable(f"More than {MOST_CHANGES} places were changed.", field="text")
     fixed = next(
@@ -245,4 +283,4 @@ def _shown(value: Any, change: Change) -> str:
     if value is ABSENT:
         return ""
     name = next((one for one in reversed(change.path) if isinstance(one, str)), "")
-    return json.dumps(redact({name: value})[name], ensure_ascii=False)[:300]
+    return edits.EXACT.encode(redact({name: value})[name]).decode()[:300]

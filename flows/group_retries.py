@@ -21,6 +21,7 @@ from flows import causes, deadletters, mended, retry_costs
 from flows.mapping.mending import Fix
 from flows.models import DeadLetter, Fate, GroupRetry
 from flows.models.runs import AlreadyHandled, IllegalTransition
+from integrator import vault
 from integrator.accounts import audit
 from integrator.accounts.models import Environment
 from integrator.kernel.redact import redact_text
@@ -216,7 +217,7 @@ def _go(pk: int, now: datetime) -> int:
             if going is None:  # another process moves it, or somebody stopped it
                 return 0
             return _try_first(going, now) if going.state == GroupRetry.State.FIRST else _go_on(going, now)
-    except IllegalTransition as bug:
+    except (IllegalTransition, vault.Unreadable) as bug:
         log.exception("group_retry.failed", retry=pk)
         with transaction.atomic():
             GroupRetry.objects.select_for_update(of=("self",)).get(pk=pk).end(

@@ -92,7 +92,11 @@ def _with_mendings(runs: list[Loaded]) -> list[Loaded]:
     """Return `runs`, those that were mended with what was changed for them: None where it does not open."""
     if not any(run.mended for run in runs):
         return runs
-    return [run._replace(mendings=_mendings(run.id)) if run.mended else run for run in runs]
+    try:
+        found = mended.of(run.id for run in runs if run.mended)
+    except vault.Unreadable:  # of one of them: the others are done
+        return [run._replace(mendings=_mendings(run.id)) if run.mended else run for run in runs]
+    return [run._replace(mendings=found.get(run.id, mended.NOTHING)) if run.mended else run for run in runs]
 
 
 def _mendings(run_id: int) -> Mended | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from flows.engine.edits import Edit
 from flows.mapping.mending import Fix, Fixes, by_field
-from flows.models import Mending, Run
+from flows.models import DeadLetter, FlowVersion, Mending, Run
+from flows.steps import mendable
 from integrator import vault
 
 
@@ -62,6 +65,33 @@ def _together(several: Sequence[Edit | Fix]) -> Mended:
     edits = [one for one in several if isinstance(one, Edit)]
     # Each edit is told against the event as it came, those before it included, so that the last one holds.
     return Mended({step: by_field(fixes) for step, fixes in by_step.items()}, tuple(edits[-1:]))
+
+
+def fitting(fix: Fix, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Return those of `letters` whose run, by its own version, wrote the very field that `fix` is about."""
+    with_runs = [(letter, letter.run) for letter in letters if letter.run is not None]
+    versions = FlowVersion.objects.in_bulk({run.version_id for _, run in with_runs})
+    return [
+        letter
+        for letter, run in with_runs
+        if mendable.fits(versions[run.version_id].document, fix, failed=letter.step)
+    ]
+
+
+def last_value(run: Run, step: str, field: str) -> Any:
+    """Return what the newest try was to write, or had read where the line itself failed; None: not known."""
+    attempt = run.tries.order_by("-id").first()
+    if attempt is None:
+        return None
+    try:
+        entries = json.loads(vault.unseal(attempt.trace, owner=f"trace:{attempt.run_id}"))
+    except (vault.Unreadable, ValueError):
+        return None
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and entry.get("step") == step:
+            told = entry.get("output") if entry.get("output") is not None else entry.get("input")
+            return told.get(field) if isinstance(told, dict) else None
+    return None
 
 
 def sealed(fix: Fix, *, environment_id: int) -> bytes:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import CharField, Count, Exists, F, OuterRef, Value
-from django.db.models.functions import Concat
+from django.db.models import Count, Exists, F, OuterRef, Value
+from django.db.models.functions import Left, StrIndex, Substr
 
 from flows import deadletters
 from flows.models import DeadLetter, Link
@@ -23,11 +23,18 @@ MOST_TRIES = 3  # letters of one run; after so many it is something else
 
 def retry_due(*, now: datetime) -> int:
     """Try those letters again whose parent any flow of the pair has saved since, and return how many."""
-    target = Concat(F("salesforce_object"), Value(":"), F("external_id"), output_field=CharField())
-    come = Link.objects.annotate(target=target).filter(
-        pair=OuterRef("run__pair"), target=OuterRef("waits_for"), synced_at__gt=OuterRef("created_at")
-    )
+    colon = StrIndex(F("waits_for"), Value(":"))
     waiting = DeadLetter.objects.unresolved().exclude(waits_for="").exclude(run=None)
+    waiting = waiting.alias(
+        parent_object=Left("waits_for", colon - 1), parent_id=Substr("waits_for", colon + 1)
+    )
+    # By the names as links have them, whose index finds the one: there may be millions of links.
+    come = Link.objects.filter(
+        pair=OuterRef("run__pair"),
+        salesforce_object=OuterRef("parent_object"),
+        external_id=OuterRef("parent_id"),
+        synced_at__gt=OuterRef("created_at"),
+    )
     due = waiting.annotate(tries=Count("run__dead_letters")).filter(Exists(come), tries__lte=MOST_TRIES)
     ids = list(due.order_by("id").values_list("id", flat=True)[:MOST_AT_ONCE])
     if not ids:

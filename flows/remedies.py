@@ -7,28 +7,30 @@ field by which a record is found: to change that would write to another record.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from connectors import schemas
 from connectors.salesforce.ids import as_18
+from flows import mended
 from flows.error_catalogue import Verdict, of_failure
 from flows.error_catalogue.policy import of_money
 from flows.fields import fields_in
 from flows.mapping.failure import Notes
 from flows.mapping.fields import SObjField
-from flows.mapping.mending import LEFT_OUT, Fix, Way
+from flows.mapping.mending import LEFT_OUT, Fix, Way, as_text
 from flows.mapping.spec import written_field
 from flows.models import DeadLetter
-from flows.steps.create import KEY_FIELD
-from integrator import vault
+from flows.steps import mendable
 from integrator.kernel.redact import MASK
 from integrator.kernel.refusals import Unacceptable
 
 LONGEST_VALUE = 255
 MOST_CHOICES = 300
+NUMBERS = frozenset({"double", "int", "long", "percent"})  # as describe has them
 _SHOWN = 300  # characters of a value
 
 # What may be done, by the action of the catalogue; the first is what is usual.
@@ -91,29 +93,22 @@ def of(letter: DeadLetter) -> Remedy:
     if letter.run is None:
         raise NoRemedy("No flow has made a record of this event yet.")
     if named and of_money(named):
-        raise NoRemedy("Amounts and currencies are never changed for you.")
+        raise NoRemedy(mendable.MONEY)
     if verdict.autonomy != "approve" or verdict.action not in WAYS:
         raise NoRemedy("No change of the record would help here. Do what is said above, then retry.")
     if not named:
         raise NoRemedy("The message does not name the field, so it is not known what to change.")
-    steps = list(_steps(letter.run.version.document.get("steps") or []))
-    return _on_record(letter, verdict, named, steps)
+    return _on_record(letter, verdict, named, mendable.steps_of(letter.run.version.document))
 
 
-def _on_record(letter: DeadLetter, verdict: Verdict, named: str, steps: list[Mapping[str, Any]]) -> Remedy:
-    failed = next((step for step in steps if step.get("id") == letter.step), None)
-    settings = (failed or {}).get("settings") or {}
-    wanted = letter.step if (failed or {}).get("kind") == "map" else settings.get("record")
-    mapped = next((step for step in steps if step.get("id") == wanted and step.get("kind") == "map"), None)
+def _on_record(letter: DeadLetter, verdict: Verdict, named: str, steps: list[mendable.Step]) -> Remedy:
+    mapped = mendable.map_step(steps, letter.step)
     if mapped is None:
         raise NoRemedy("The step does not write a record that a map step has made. Mend it in the flow.")
     lines = [str(line.get("field")) for line in mapped["settings"].get("lines") or []]
     field = next((line for line in lines if _is(line, named)), "")
-    keys = {_key(step) for step in steps if (step.get("settings") or {}).get("record") == wanted} | {
-        KEY_FIELD
-    }
-    if (field or named).lower() in {key.lower() for key in keys} | {"id"}:
-        raise NoRemedy(f"The record is found by {field or named}, so that is not changed for you.")
+    if refused := mendable.refusal(steps, mapped, field or named):
+        raise NoRemedy(refused)
     if not field and verdict.action != "give_default":
         raise NoRemedy(f"The step does not map {named} itself. Mend it in the flow.")
     return _remedy(
@@ -122,17 +117,22 @@ def _on_record(letter: DeadLetter, verdict: Verdict, named: str, steps: list[Map
 
 
 def _remedy(letter: DeadLetter, verdict: Verdict, step: str, target: str, field: str) -> Remedy:
-    value = _value(letter, step, field)
+    assert letter.run is not None
+    value = mended.last_value(letter.run, step, field)
     if verdict.action in ("map_value", "correct_link") and value is None:
         value = verdict.params.get("value")
     described = _described(letter, target, field)
+    if described is not None and described.type == "currency":
+        raise NoRemedy(mendable.MONEY)
     told = verdict.params.get("max_length", "")
     length = int(told) if told.isdigit() else described.length if described is not None else 0
     ways = WAYS[verdict.action]
+    if described is not None and described.type in NUMBERS:  # it may be an amount, whatever it is called
+        ways = tuple(way for way in ways if way not in ("replace", "default"))
     if value is None or MASK in str(value):
         ways = tuple(way for way in ways if way != "replace")  # of what is not known nothing is replaced
     if not ways:
-        raise NoRemedy("The value that was refused is not known any more, so there is nothing to replace.")
+        raise NoRemedy("Nothing that may be done here is known. Mend it in the flow.")
     picks = described.picklist if described is not None else ()
     return Remedy(
         action=verdict.action,
@@ -148,35 +148,8 @@ def _remedy(letter: DeadLetter, verdict: Verdict, step: str, target: str, field:
     )
 
 
-def _steps(steps: list[Any]) -> Iterator[Mapping[str, Any]]:
-    for step in steps:
-        yield step
-        for branch in (step.get("exits") or {}).values():
-            yield from _steps(branch)
-
-
 def _is(line: str, named: str) -> bool:
     return named.lower() in {line.lower(), written_field(line).lower(), line.partition(".")[0].lower()}
-
-
-def _key(step: Mapping[str, Any]) -> str:
-    return str((step.get("settings") or {}).get("external_id") or "")
-
-
-def _value(letter: DeadLetter, step: str, field: str) -> Any:
-    """Return what the newest try was to write, or had read where the line itself failed."""
-    attempt = letter.run.tries.order_by("-id").first() if letter.run is not None else None
-    if attempt is None:
-        return None
-    try:
-        entries = json.loads(vault.unseal(attempt.trace, owner=f"trace:{attempt.run_id}"))
-    except (vault.Unreadable, ValueError):
-        return None
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and entry.get("step") == step:
-            told = entry.get("output") if entry.get("output") is not None else entry.get("input")
-            return told.get(field) if isinstance(told, dict) else None
-    return None
 
 
 def _described(letter: DeadLetter, target: str, field: str) -> SObjField | None:
@@ -200,7 +173,7 @@ def fix_of(remedy: Remedy, *, way: str = "", length: int | None = None, value: s
     chosen = next((known for known in remedy.ways if known == (way or remedy.ways[0])), None)
     if chosen is None:
         raise Unacceptable("This is not among what may be done here.", field="way")
-    fix = Fix(chosen, remedy.step, remedy.field, by=actor)
+    fix = Fix(chosen, remedy.step, remedy.field, by=actor, object=remedy.object)
     if chosen == "cut":
         return _cut(remedy, fix, length if length is not None else remedy.length)
     if chosen in ("replace", "default"):
@@ -212,7 +185,7 @@ def _cut(remedy: Remedy, fix: Fix, length: int) -> Fix:
     if not 1 <= length <= (remedy.length or 131_072):
         most = f" It takes {remedy.length:,}." if remedy.length else ""
         raise Unacceptable(f"Say to how many characters {remedy.field} is cut.{most}", field="length")
-    return Fix("cut", fix.step, fix.field, length=length, by=fix.by)
+    return msgspec.structs.replace(fix, length=length)
 
 
 def _with_value(remedy: Remedy, fix: Fix, given: str) -> Fix:
@@ -233,9 +206,5 @@ def _with_value(remedy: Remedy, fix: Fix, given: str) -> Fix:
         raise Unacceptable(f"{remedy.field} does not take {given}. Choose one of its values.", field="value")
     elif remedy.length and len(given) > remedy.length:
         raise Unacceptable(f"{remedy.field} takes {remedy.length} characters at most.", field="value")
-    old = "" if fix.way == "default" else _as_text(remedy.value)
-    return Fix(fix.way, fix.step, fix.field, old=old, new=value, by=fix.by)
-
-
-def _as_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    old = "" if fix.way == "default" else as_text(remedy.value)
+    return msgspec.structs.replace(fix, old=old, new=value)

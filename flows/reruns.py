@@ -13,7 +13,23 @@ from typing import Literal
 from django.db import models, transaction
 
 from flows import deadletters, mended, reviews, signals
-from flows.models import AwaitedEvent, Change, DeadLetter, Deployment, Event, Fate, Lane, Mending, Review, Run
+from flows.engine.edits import Edit
+from flows.mapping.mending import Fix
+from flows.models import (
+    AwaitedEvent,
+    Change,
+    DeadLetter,
+    Deployment,
+    Event,
+    Fate,
+    FlowVersion,
+    Lane,
+    Mending,
+    Review,
+    Run,
+)
+from flows.steps import mendable
+from integrator import vault
 from integrator.accounts import audit
 
 __all__ = ["OWN", "Busy", "Choice", "NotPossible", "cancel", "live_version", "retry"]
@@ -150,13 +166,24 @@ def _anew(run: Run, version: int, now: datetime) -> Run:
     again.version_id = version
     again.memory, again.insisted = run.memory, True
     again.save(force_insert=True)
+    other = None if version == run.version_id else FlowVersion.objects.get(pk=version).document
     for mending in Mending.objects.filter(run=run).order_by("id"):  # what was changed for it holds on
+        what = _opened(mending)
+        if isinstance(what, Fix) and other is not None and not mendable.fits(other, what):
+            continue  # in the live version the field is another one
         mended.attach(
-            [again.pk], mending.what, actor=mending.actor, now=mending.created_at,
+            [again.pk], what, actor=mending.actor, now=mending.created_at,
             reason=mending.reason, saved_fix_id=mending.saved_fix_id,
         )  # fmt: skip
     _settle(run, again, Fate.QUEUED, now)
     return again
+
+
+def _opened(mending: Mending) -> Edit | Fix:
+    try:
+        return mending.what
+    except vault.Unreadable:
+        raise NotPossible("What was changed for it does not open: its encryption key is missing.") from None
 
 
 def _at_once(run: Run, now: datetime) -> Run:

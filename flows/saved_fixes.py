@@ -19,8 +19,8 @@ from django.db.models import QuerySet
 from flows import deadletters, mended
 from flows.error_catalogue import of_failure
 from flows.error_catalogue.policy import of_money
-from flows.mapping.mending import Fix
-from flows.models import DeadLetter, Mending, Notice, SavedFix
+from flows.mapping.mending import Fix, as_text
+from flows.models import DeadLetter, Flow, Mending, Notice, SavedFix
 from integrator import vault
 from integrator.accounts import audit
 from integrator.accounts.models import Environment
@@ -61,11 +61,16 @@ def keep(*, letter: DeadLetter, fix: Fix, actor: str, now: datetime) -> SavedFix
     run = letter.run
     if run is None or of_money(fix.field) or of_money(letter.field):
         raise Unacceptable("This cannot be kept as a rule.", field="keep")
+    # Nobody may keep the same at the same time, and so double what it may do in an hour.
+    Flow.objects.select_for_update(no_key=True).get(pk=run.flow_id)
     known = SavedFix.objects.filter(pair=run.pair_id, flow=run.flow_id)
     for row in known.filter(code=letter.code, field=letter.field):
         if (same := _fix(row)) is not None and same.alike(fix):
-            row.switch(on=True)
-            return row
+            return (
+                row
+                if row.enabled and row.paused_at is None
+                else switch(row=row, on=True, actor=actor, now=now)
+            )
     if known.count() >= MOST:
         raise Unacceptable(f"A flow keeps at most {MOST} fixes. Delete some first.", field="keep")
     row = SavedFix(
@@ -95,6 +100,7 @@ def switch(*, row: SavedFix, on: bool, actor: str, now: datetime) -> SavedFix:
 def forget(*, row: SavedFix, actor: str, now: datetime) -> None:
     """Delete a saved fix. What it has changed stays, and stays told on its runs."""
     with transaction.atomic():
+        SavedFix.objects.select_for_update().filter(pk=row.pk).first()  # before the trail, as a pause does
         _audit(row, "savedfix.deleted", actor, now)
         row.delete()
 
@@ -129,7 +135,7 @@ def apply(run_ids: Sequence[int], *, now: datetime) -> list[int]:
     for row in rows.order_by("id").select_for_update() if waiting else ():
         fix = _fix(row)
         fitting = [letter for letter in waiting if fix is not None and _fits(row, fix, letter)]
-        if fix is not None and fitting:
+        if fix is not None and (fitting := mended.fitting(fix, fitting)):
             done = _apply(row, fix, fitting, now)
             mended_letters += done
             waiting = [letter for letter in waiting if letter not in done]
@@ -146,8 +152,10 @@ def _fits(row: SavedFix, fix: Fix, letter: DeadLetter) -> bool:
     verdict = of_failure(letter, given_up=True)
     if verdict.autonomy != "approve" or verdict.action != row.action or of_money(fix.field):
         return False
-    told = verdict.params.get("value")
-    return fix.way != "replace" or told is None or told == fix.old
+    if fix.way != "replace":
+        return True
+    told = mended.last_value(run, fix.step, fix.field)
+    return as_text(verdict.params.get("value") if told is None else told) == fix.old
 
 
 def _apply(row: SavedFix, fix: Fix, fitting: Sequence[DeadLetter], now: datetime) -> list[DeadLetter]:

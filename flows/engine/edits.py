@@ -13,6 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
+from flows.error_catalogue.policy import of_money
+
+EXACT: Final = msgspec.json.Encoder(decimal_format="number")  # JSON whose fractions are those of the event
+_MONEY_INSIDE = re.compile("amount|currency|discount|coupon")
 _PLAIN = re.compile(r"[^.\[\]\"\s]+")
 
 
@@ -34,6 +38,24 @@ class Change(msgspec.Struct, frozen=True):
     def told(self) -> str:
         """Return the place as a path that a mapping could read."""
         return path_of(self.path)
+
+    @property
+    def is_of_money(self) -> bool:
+        """Tell by the names whether it changes an amount, a currency or a share of one."""
+        names = [name for name in self.path if isinstance(name, str)]
+        inner = [*_names_in(self.before), *_names_in(self.after)]
+        within = any(_MONEY_INSIDE.search(name) for name in names[:-1])  # such as amount_details.tip
+        return within or any(of_money(name) for name in (*names[-1:], *inner))
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield name
+            yield from _names_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _names_in(inner)
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -85,7 +107,13 @@ def lay_over(edits: Sequence[Edit], roots: Mapping[str, Any]) -> tuple[dict[str,
             notes.append(f"The object that {edit.by} has edited is not among what was read")
             continue
         edited: Any = dict(root)
+        # An amount in another currency is another amount: of those that were edited all hold, or none.
+        money = [change for change in edit.changes if change.is_of_money]
+        moved = any(_laid(root, change.path, change) is _NEWER for change in money)
         for change in edit.changes:
+            if moved and change.is_of_money:
+                notes.append(f"{change.told} stays: an amount or its currency has changed meanwhile")
+                continue
             laid = _laid(edited, change.path, change)
             if laid is _NEWER:
                 notes.append(f"{change.told} has changed meanwhile, so its newer value stays")

@@ -35,6 +35,7 @@ class Fix(msgspec.Struct, frozen=True):
     old: str = ""
     new: str | bool = ""
     by: str = ""  # who approved it
+    object: str = ""  # what the record is; of another object the same field is another
 
     def alike(self, other: Fix) -> bool:
         """Tell whether both do the same, whoever approved them."""
@@ -67,7 +68,7 @@ class Fix(msgspec.Struct, frozen=True):
         if (self.way == "default" and failed.code == "required_empty") or (
             self.way == "replace"
             and failed.code in ("unseen_value", "not_a_choice")
-            and str(given) == self.old
+            and as_text(given) == self.old
         ):
             value = self.new
         elif self.way == "empty":
@@ -83,7 +84,7 @@ class Fix(msgspec.Struct, frozen=True):
         match self.way:
             case "cut" if isinstance(value, str) and len(value) > self.length:
                 return value[: self.length].rstrip()
-            case "replace" if value is not LEFT_OUT and value is not None and _text(value) == self.old:
+            case "replace" if value is not LEFT_OUT and value is not None and as_text(value) == self.old:
                 return self.new
             case "default" if value is None or value is LEFT_OUT or value == "":
                 return self.new
@@ -99,7 +100,8 @@ class Fix(msgspec.Struct, frozen=True):
         notes.append(Note(self.field, "mended", f"{self.told().capitalize()}{by}. It was {was}"))
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return `value` as a replacement compares it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

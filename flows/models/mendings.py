@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
 from django.db import models
 
-from flows.engine.edits import ABSENT, Change, Edit
+from flows.engine.edits import ABSENT, EXACT, Change, Edit
 from flows.mapping.mending import Fix
 from flows.models.design import Flow, Pair
 from flows.models.runs import Run
 from integrator import vault
 from integrator.accounts.models import public_id
+
+LONGEST_PATH = 200  # of what is told about one place
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)  # fractions as events have them
 
 
 class SavedFix(models.Model):
@@ -110,12 +114,16 @@ class Mending(models.Model):
     ) -> Mending:
         """Return one, not saved yet, whose content is sealed."""
         is_edit = isinstance(what, Edit)
-        paths = [change.told for change in what.changes] if isinstance(what, Edit) else [what.field]
+        paths = (
+            [change.told[:LONGEST_PATH] for change in what.changes]
+            if isinstance(what, Edit)
+            else [what.field]
+        )
         return cls(
             run_id=run_id,
             kind=cls.Kind.EDIT if is_edit else cls.Kind.FIX,
             paths=paths,
-            content=vault.seal(msgspec.json.encode(_plain(what)), owner=f"mending:{run_id}"),
+            content=vault.seal(EXACT.encode(_plain(what)), owner=f"mending:{run_id}"),
             saved_fix_id=saved_fix_id,
             actor=actor,
             reason=reason,
@@ -134,7 +142,7 @@ class Mending(models.Model):
         opened = vault.unseal(self.content, owner=f"mending:{self.run_id}")
         if self.kind == self.Kind.FIX:
             return msgspec.json.decode(opened, type=Fix)
-        return _edit_of(msgspec.json.decode(opened))
+        return _edit_of(_DECODER.decode(opened))
 
 
 def _plain(what: Edit | Fix) -> object:

@@ -157,6 +157,72 @@ def test_a_saved_fix_that_is_off_or_does_not_help_leaves_the_letter_to_a_person(
     assert not Mending.objects.filter(run=a_letter(pair, org, worker).run).exists()
 
 
+PAID: dict[str, Any] = {
+    "field": "Worth__c",
+    "from": ["charge.amount"],
+    "chips": [{"chip": "money", "currency": ["charge.currency"]}],
+}
+NOTE: list[dict[str, Any]] = [
+    {
+        "id": "note",
+        "kind": "map",
+        "settings": {
+            "target": "Note__c",
+            "lines": [
+                {"field": "External_ID__c", "from": ["charge.id"], "empty": "fail"},
+                {"field": "Card_Brand__c", "from": ["charge.brand"]},
+            ],
+        },
+    },
+    {
+        "id": "keep",
+        "kind": "salesforce.upsert",
+        "settings": {"object": "Note__c", "external_id": "External_ID__c", "record": "note"},
+    },
+]
+
+
+def test_a_saved_fix_leaves_the_field_of_the_same_name_in_another_record_alone(
+    pair: Pair, systems: TwoSystems, worker: WorkerLease
+) -> None:
+    a_deployed_flow(pair, [*UPSERT, *NOTE])
+    full = "Payment__c"
+
+    def upsert(request: Mapping[str, Any]) -> Any:
+        too_long = request["object"] == full and len(request["values"]["Card_Brand__c"]) > LENGTH
+        return TOO_LONG if too_long else systems._upsert(request)
+
+    systems.answers["upsert"] = upsert
+    approve(a_letter(pair, systems, worker), keep=True)
+    work_until_quiet(worker)
+    full = "Note__c"
+    letter = a_letter(pair, systems, worker)
+
+    assert letter.step == "keep"
+    assert Mending.objects.count() == 1
+    payments = [record for key, record in systems.records.items() if key.startswith("Payment__c")]
+    assert sorted(len(record["Card_Brand__c"]) for record in payments) == [LENGTH, len(LONG)]
+
+
+def test_no_remedy_is_offered_for_what_is_an_amount_at_stripe_or_decides_the_way(
+    pair: Pair, systems: TwoSystems, worker: WorkerLease
+) -> None:
+    describe, save = UPSERT
+    lines = [*describe["settings"]["lines"], PAID]
+    decide = {
+        "id": "decide",
+        "kind": "condition",
+        "settings": {"all": [{"path": "steps.describe.Card_Brand__c", "is": "present"}]},
+    }
+    settings = {**describe["settings"], "lines": lines}
+    a_deployed_flow(pair, [{**describe, "settings": settings}, decide, save])
+    for field, said in (("Worth__c", "Amounts and currencies"), ("Card_Brand__c", "Other steps")):
+        refused = Refused("Missing", code="REQUIRED_FIELD_MISSING", field=field)
+        systems.answers["upsert"] = lambda _request, refused=refused: refused
+        with pytest.raises(remedies.NoRemedy, match=said):
+            approve(a_letter(pair, systems, worker), value="1")
+
+
 @pytest.mark.parametrize("field", ["External_ID__c", "Amount__c", "Nobody__c"])
 def test_no_remedy_is_offered_for_money_keys_and_what_nobody_maps(
     pair: Pair, org: TwoSystems, worker: WorkerLease, field: str
@@ -232,12 +298,18 @@ def test_a_second_edit_goes_on_from_the_first(pair: Pair, org: TwoSystems, worke
         (lambda text: text.replace('"ch_', '"ch_9'), "says which object"),
         (lambda text: text.replace('"pi_', '"pi_9'), "another payment"),
         (lambda text: text.replace("1999", "[" * 40 + "]" * 40), "deeper"),
+        (lambda text: text.replace("1.1", "1.25"), "an administrator alone"),
+        (lambda text: text.replace("1.1", "1e999999999"), "too large"),
+        (lambda text: text.replace("1999", "9" * 5000), "too large"),
+        (lambda text: text.replace('"Visa', '"\\ud800Visa'), "cannot be kept"),
+        (lambda text: text.replace('"status"', '"a\\u0000": 1, "status"'), "cannot be kept"),
+        (lambda text: text.replace("[", "[1, "), "a mask"),
     ],
 )
 def test_what_cannot_be_taken_is_said_and_changes_nothing(
     pair: Pair, org: TwoSystems, worker: WorkerLease, edit: Any, said: str
 ) -> None:
-    letter = a_letter(pair, org, worker)
+    letter = a_letter(pair, org, worker, exchange_rate=1.1, uses=[{"client_secret": "cs_1"}])
 
     with pytest.raises(Unacceptable, match=said):
         editing.edit_of(letter, edit(editing.editable(letter).text))

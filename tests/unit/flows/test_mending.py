@@ -82,3 +82,25 @@ def test_an_edit_of_another_object_changes_nothing():
     assert lay_over([edit], {"charge": {"id": "ch_1", "name": "A"}})[0] == {
         "charge": {"id": "ch_1", "name": "A"}
     }
+
+
+def test_of_edited_amounts_and_currencies_all_hold_or_none() -> None:
+    changes = (
+        Change(("amount",), 1999, 2199),
+        Change(("currency",), "eur", "usd"),
+        Change(("note",), "a", "b"),
+    )
+    edit = Edit("charge", "ch_1", changes, "otto")
+    found = {"id": "ch_1", "amount": 999, "currency": "eur", "note": "a"}  # a part was refunded meanwhile
+
+    laid, notes = lay_over([edit], {"charge": found})
+
+    assert laid["charge"] == found | {"note": "b"}
+    assert sum("meanwhile" in note for note in notes) == 2
+
+
+@pytest.mark.parametrize(
+    "path", [("balance", "net"), ("coupon", "percent_off"), ("amount_details", "tip", "x")]
+)
+def test_what_makes_an_amount_is_of_money_too(path: tuple[str, ...]) -> None:
+    assert Change(path, 1, 2).is_of_money
