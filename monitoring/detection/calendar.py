@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
+FIRST_YEAR, LAST_YEAR = 2000, 2199
 ONCE, WEEKLY, MONTHLY = "", "weekly", "monthly"
 LONGEST = {WEEKLY: timedelta(days=7), MONTHLY: timedelta(days=28)}
 
@@ -30,8 +31,11 @@ def check(known: Known) -> None:
     """
     Make sure that there is sense in what was announced.
 
-    Raises ValueError if it ends before it begins, or lasts longer than until it comes again.
+    Raises ValueError if it ends before it begins, lasts longer than until it comes again, or is of a year
+    that cannot be reckoned with in all time zones.
     """
+    if not FIRST_YEAR <= known.begins.year <= known.ends.year <= LAST_YEAR:
+        raise ValueError(f"It has to end after it begins, and both between {FIRST_YEAR} and {LAST_YEAR}.")
     if known.ends <= known.begins:
         raise ValueError("It has to end after it begins.")
     if known.repeats not in (ONCE, *LONGEST):

@@ -4,6 +4,7 @@ This module makes one alert of each incident: cooldown, monthly runs, and what p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from monitoring.detection.bins import Instant, State
@@ -22,7 +23,7 @@ REMEMBERED = 60  # days on which a spike began
 def fresh() -> State:
     """Return the state in which nothing has happened."""
     # "mutes" is looked at by processes of the version before, while two run side by side.
-    return {"open": {}, "raised": {}, "spikes": [], "mutes": []}
+    return {"open": {}, "untold": [], "raised": {}, "spikes": [], "mutes": []}
 
 
 def is_open(state: State, key: str, number: int) -> bool:
@@ -37,15 +38,34 @@ def shows(state: State, key: str, number: int) -> bool:
     return known is not None and number - known[1] <= QUIET
 
 
-def note(state: State, key: str, number: int, *, unusual: bool, lasts: bool) -> tuple[State, bool]:
-    """Return the state after a bin, and whether a new incident of `key` begins in it."""
+def note(
+    state: State, key: str, number: int, *, unusual: bool, lasts: bool, silent: bool = False
+) -> tuple[State, bool]:
+    """Return the state after a bin, and whether a new incident of `key` begins in it, `silent` or not."""
     if not (unusual or lasts):
         return state, False
     going_on = is_open(state, key, number)
     if not going_on and not unusual:
         return state, False
     began = state["open"][key][0] if going_on else number
-    return {**state, "open": {**state["open"], key: [began, number]}}, not going_on
+    after = {**state, "open": {**state["open"], key: [began, number]}}
+    if not going_on:
+        untold = [one for one in state.get("untold", ()) if one != key]
+        after["untold"] = [*untold, key] if silent else untold
+    return after, not going_on
+
+
+def woken(state: State, is_silent: Callable[[str], bool]) -> tuple[State, set[str]]:
+    """
+    Return the state without the incidents that began while nothing was told of them, and now something is.
+
+    They are found anew if they go on: what began within a known event is not forgiven when that is over.
+    """
+    keys = {key for key in state.get("untold", ()) if not is_silent(key)}
+    if not keys:
+        return state, keys
+    known = {key: one for key, one in state["open"].items() if key not in keys}
+    return {**state, "open": known, "untold": [key for key in state["untold"] if key not in keys]}, keys
 
 
 def disturbs(state: State, key: str, number: int) -> bool:

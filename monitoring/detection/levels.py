@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import math
 
-from monitoring.detection.bins import State
+from monitoring.detection.bins import PER_DAY, State
 from monitoring.detection.catalogue import Level
 from monitoring.detection.shares import NOTHING, Look
 
 SLOWEST_LEARNING = 1 / 60
 LEAST_TIMES, PLAINLY = math.log(1.5), math.log(2.7)
 Z_ON = 3.5  # of each of three bins out of four, since single bins go wild
+ENOUGH = PER_DAY  # bins in which it was measured, before it is judged
 KNOWN = 6  # bins of an hour of the day, before the hour is believed
 
 
@@ -26,6 +27,8 @@ def look(state: State, level: Level, value: float, hour: int, *, extra: float) -
     usual = _usual(state, hour)
     value = max(value, level.floor)
     if usual is None or value <= 0:
+        return state, NOTHING
+    if sum(state["counts"]) < ENOUGH:
         return state, NOTHING
     over = math.log(value) - usual
     ring = [*state["ring"][-3:], over if value >= level.least else min(over, 0.0)]

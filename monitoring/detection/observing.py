@@ -13,9 +13,11 @@ from monitoring.detection.counts import band
 from monitoring.detection.shares import Look
 
 VERSION = 1
-LEARNS, SETTLES = 2 * PER_DAY, 7 * PER_DAY  # bins without any alert; bins with the badge "learning"
+LEARNS, SETTLES = shares.LEARNS, 7 * PER_DAY  # bins without any alert; bins with the badge "learning"
 UNSETTLED = 0.5  # standard deviations more, meanwhile
 GAP = timedelta(minutes=2 * BIN_MINUTES)
+VOLUME = {"drop", "spike", "silence"}  # keys
+NO_EVIDENCE: State = {"ring": [], "down": 0.0, "up": 0.0, "silent": 0.0}
 
 
 def fresh(profile: str = CONNECTION) -> State:
@@ -141,6 +143,7 @@ class _Watch:
         self.state, self.now, self.knobs = {**state}, now, knobs
         self.profile = _profile(state)
         self.alerts: list[Alert] = []
+        self.woken: set[str] = set()
         self.number: int = state["bins"]
         self.extra = UNSETTLED if is_learning(state) else 0.0
 
@@ -154,7 +157,10 @@ class _Watch:
         state["last"] = self.now.at.isoformat()
         state["volume"] = volume.enter(state["volume"], self.now)
         if last is not None and self.now.at - datetime.fromisoformat(last) > GAP:
-            state["volume"] |= {"ring": [], "down": 0.0, "up": 0.0, "silent": 0.0}
+            state["volume"] |= NO_EVIDENCE
+        state["incidents"], self.woken = incidents.woken(state["incidents"], self.knobs.is_silent)
+        if self.woken & VOLUME:
+            state["volume"] |= NO_EVIDENCE
         if self.now.bin_of_day == 0:
             state["incidents"] = incidents.faded(state["incidents"])
 
@@ -190,9 +196,11 @@ class _Watch:
                 continue
             exposure = max(of, usual) if share.follows else of
             before = known.get(share.metric) or shares.fresh(share)
+            if share.metric in self.woken:
+                before = shares.without_evidence(before)
             after, look = shares.look(before, share, count, exposure, extra=self._extra(share.metric))
             self.note(share.metric, share.metric, look)
-            learns = not self._disturbs(share.metric)
+            learns = self._learns(share.metric)
             known[share.metric] = shares.learn(after, count, exposure) if learns else after
         self.state["shares"] = known
 
@@ -204,9 +212,11 @@ class _Watch:
             if value is None:
                 continue
             before = known.get(level.metric) or levels.fresh()
+            if level.metric in self.woken:
+                before = {**before, "ring": []}
             after, look = levels.look(before, level, value, hour, extra=self._extra(level.metric))
             self.note(level.metric, level.metric, look)
-            learns = not self._disturbs(level.metric)
+            learns = self._learns(level.metric)
             known[level.metric] = levels.learn(after, level, value, hour) if learns else after
         self.state["levels"] = known
 
@@ -219,8 +229,9 @@ class _Watch:
         if self.number < LEARNS:
             return False
         state, begins = incidents.note(
-            self.state["incidents"], key, self.number, unusual=look.unusual, lasts=look.lasts
-        )
+            self.state["incidents"], key, self.number, unusual=look.unusual, lasts=look.lasts,
+            silent=self.knobs.is_silent(key),
+        )  # fmt: skip
         self.state["incidents"] = state
         if begins and tell and not self.knobs.is_silent(key):
             self.alerts.append(Alert(metric, *look[2:]))
@@ -233,6 +244,9 @@ class _Watch:
 
     def _is_quiet(self, key: str) -> bool:
         return not incidents.is_open(self.state["incidents"], key, self.number)
+
+    def _learns(self, key: str) -> bool:
+        return not self._disturbs(key) and not self.knobs.is_known(key)
 
     def _disturbs(self, key: str) -> bool:
         return incidents.disturbs(self.state["incidents"], key, self.number)

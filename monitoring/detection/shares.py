@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from monitoring.detection.bins import State
+from monitoring.detection.bins import PER_DAY, State
 from monitoring.detection.catalogue import Share
 from monitoring.detection.counts import band, evidence, surprise
 
 WINDOWS = (1, 3, 6, 12)
+LEARNS = 2 * PER_DAY  # bins, before a share is judged: it may be watched only since yesterday
 Z_ON = 4.4
 Z_STILL = 2.5  # as surprising as this, an incident goes on
 LEAST_EVENTS = 4
@@ -41,12 +42,17 @@ NOTHING = Look(unusual=False, lasts=False)
 
 def fresh(share: Share) -> State:
     """Return the state of a share of which nothing is known."""
-    return {"x": 1.0, "n": 1.0 / share.usual, "sums": [0.0 for _ in share.surges], "ring": []}
+    return {"x": 1.0, "n": 1.0 / share.usual, "sums": [0.0 for _ in share.surges], "ring": [], "bins": 0}
 
 
 def rate(state: State) -> float:
     """Return the share that is usual."""
     return float(state["x"] / state["n"])
+
+
+def without_evidence(state: State) -> State:
+    """Return the state that knows what is usual, and nothing of the last bins."""
+    return {**state, "sums": [0.0 for _ in state["sums"]], "ring": []}
 
 
 def look(state: State, share: Share, count: float, exposure: float, *, extra: float) -> tuple[State, Look]:
@@ -71,7 +77,10 @@ def look(state: State, share: Share, count: float, exposure: float, *, extra: fl
             best = (z, seen, usual)
     surge = next((i for i, (_, limit) in enumerate(share.surges) if sums[i] >= limit * stricter), None)
     lasts = lasts or any(total >= 0.5 * limit for total, (_, limit) in zip(sums, share.surges, strict=True))
-    after = {**state, "sums": sums, "ring": ring}
+    bins = state.get("bins", LEARNS)  # a state of a version before this knew its shares
+    after = {**state, "sums": sums, "ring": ring, "bins": bins + 1}
+    if bins < LEARNS:
+        return {**without_evidence(after), "ring": ring}, NOTHING
     if best[0] >= Z_ON + extra:
         return after, _found(share, share.kind, best)
     if surge is not None:

@@ -45,7 +45,7 @@ def test_what_runs_over_midnight_goes_on_the_day_after() -> None:
 
 @pytest.mark.parametrize(
     ("lasts", "repeats"),
-    [(timedelta(0), ONCE), (timedelta(days=8), WEEKLY), (TWO_HOURS, "daily")],
+    [(timedelta(0), ONCE), (timedelta(days=8), WEEKLY), (TWO_HOURS, "daily"), (timedelta(days=70_000), ONCE)],
 )
 def test_what_makes_no_sense_is_refused(lasts: timedelta, repeats: str) -> None:
     with pytest.raises(ValueError, match="It "):

@@ -130,6 +130,32 @@ def test_a_known_event_is_not_told_but_what_else_goes_wrong_is():
     assert told(bins(NOW, 12, charges=2.7, failed=8.0), known=now) == [("failed", "failed_spike")]
 
 
+def test_what_begins_within_a_known_event_and_outlasts_it_is_told_then():
+    state, within = backfill(bins(NOW, 12, charges=0.0), json.loads(known()), Knobs(known=frozenset({""})))
+    after = NOW + timedelta(hours=1)
+
+    assert within == []
+    assert told(bins(after, 60, charges=0.0), state) == [("charges", "outage")]
+    assert told(bins(after, 60), state) == []
+
+
+def test_nothing_is_learnt_of_what_is_known_to_be_unusual():
+    before = json.loads(known())
+    state, _ = backfill(bins(NOW, 12, failed=1.6), before, Knobs(known=frozenset({"failed"})))
+
+    assert state["shares"]["failed"]["x"] == before["shares"]["failed"]["x"]
+
+
+def test_what_is_watched_only_since_an_update_is_learnt_before_it_is_judged():
+    before = json.loads(known())
+    before |= {"levels": {}, "shares": {"failed": before["shares"]["failed"]}}
+
+    assert told(bins(NOW, 30, call_errors=40.0), before) == []
+    assert (
+        told([row | {"call_ms": 100 * 2.0 ** min(n, 5)} for n, row in enumerate(bins(NOW, 9))], before) == []
+    )
+
+
 def test_a_monthly_run_is_told_once_and_not_a_month_later():
     state, alerts = backfill(bins(NOW, 12, charges=4.0), json.loads(known()))
     quiet = incidents.fresh()
