@@ -7,10 +7,12 @@ What is counted is in `anomaly_sources`, what is set by people in `anomaly_knobs
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
-from django.db import transaction
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
 
 from connectors.models import Connection, Cursor, Tally
@@ -19,6 +21,7 @@ from monitoring import anomaly_amounts, anomaly_causes, detection
 from monitoring.anomaly_knobs import Settings, goes_on, keys_of
 from monitoring.anomaly_models import Anomaly, FlowBin, KnownEvent, Series, SeriesBin
 from monitoring.anomaly_sources import BIN, floor, of_connection
+from monitoring.detection import calendar
 from monitoring.facts import Unusual
 from monitoring.places import Places
 
@@ -30,13 +33,41 @@ BEHIND = timedelta(minutes=20)  # after which we were away, and webhooks may hav
 LONGEST_WAIT = timedelta(hours=2)
 FRESH = timedelta(hours=6)  # what is found in older bins is told on the page, and not as an alert
 KEPT_FOR = timedelta(days=14)  # bins; anomalies are kept
+KNOWN_FOR = timedelta(days=90)  # what came once and is over
+LAST = datetime(calendar.LAST_YEAR, 12, 31, tzinfo=UTC)
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 def observe_due(*, now: datetime) -> int:
     """Look at the bins that are over and were not looked at, and return how many those were."""
+    paused = Anomaly.objects.open().filter(series__connection__state=Connection.State.PAUSED)
+    paused.update(ended_at=now)  # nobody looks whether it goes on
     working = Connection.objects.filter(state=Connection.State.ACTIVE)
     due = working.exclude(series__seen_until__gt=floor(now - LATE) - BIN)
-    return sum(observe(connection=one, now=now) for one in due.order_by("pk"))
+    return each(due.order_by("pk"), lambda one: observe(connection=one, now=now))
+
+
+def each(rows: Iterable[T], look: Callable[[T], int]) -> int:
+    """
+    Return how many bins were looked at in all `rows`: one that fails keeps no other from its turn.
+
+    The first failure is raised in the end, so that the duty says that it fails; at once if the database is
+    away.
+    """
+    looked, failures = 0, []
+    for row in rows:
+        try:
+            looked += look(row)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as failure:
+            log.warning("anomalies.failed", row=str(row), error=type(failure).__name__, exc_info=failure)
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+    return looked
 
 
 def observe(*, connection: Connection, now: datetime) -> int:
@@ -49,19 +80,19 @@ def observe(*, connection: Connection, now: datetime) -> int:
     until = min(_all_here_until(connection, begins, until), begins + AT_ONCE * BIN)
     if until <= begins:
         return 0
-    # Counted before anything is locked: it takes a while, and SQLite has one writer.
-    rows, paid = of_connection(connection, begins, until), anomaly_amounts.paid(connection, begins, until)
+    # Counted and compared before anything is locked: it takes a while, and SQLite has one writer.
+    known, looked = series.state, _Looked(series, begins, until)
+    for at, row in of_connection(connection, begins, until).items():
+        looked.at(at, row)
     with transaction.atomic():
-        series = locked(connection, until)
-        if series.seen_until != begins:
-            return 0  # somebody else has looked meanwhile, or it is learnt anew
-        looked = _Looked(series, begins, until, paid)
-        for at, row in rows.items():
-            looked.at(at, row)
+        now_there = locked(connection, until)
+        if (now_there.seen_until, now_there.state) != (begins, known):
+            return 0  # somebody else has looked or said something meanwhile, or it is learnt anew
         series.seen_until = until
         series.save(update_fields=["state", "seen_until"])
         SeriesBin.objects.bulk_create(looked.bins, ignore_conflicts=True)
         Anomaly.objects.bulk_create(looked.found)
+        anomaly_amounts.keep(looked.histories)
         follow(Anomaly.objects.filter(series=series, flow_series__isnull=True), series.state, until)
         return len(looked.bins)
 
@@ -69,16 +100,16 @@ def observe(*, connection: Connection, now: datetime) -> int:
 class _Looked:
     """A pass over the bins of a connection: what they were and what was found in them."""
 
-    def __init__(
-        self, series: Series, begins: datetime, until: datetime, paid: list[anomaly_amounts.Paid]
-    ) -> None:
+    def __init__(self, series: Series, begins: datetime, until: datetime) -> None:
         self.series, self.until = series, until
         self.settings = Settings(series, None, begins, until)
         self.bins: list[SeriesBin] = []
         self.found: list[Anomaly] = []
         self.told_from = datetime.fromisoformat(told) if (told := series.state.get("told_from")) else begins
         extra = self.settings.extra.get(detection.AMOUNT, 0.0)
-        self.amounts = anomaly_amounts.look(series.connection, paid, extra=extra)
+        extra += detection.raised(series.state).get(detection.AMOUNT, 0.0)
+        paid = anomaly_amounts.paid(series.connection, begins, until)
+        self.amounts, self.histories = anomaly_amounts.look(series.connection, paid, extra=extra)
 
     def at(self, at: datetime, row: dict[str, Any]) -> None:
         knobs = self.settings.at(at)
@@ -118,6 +149,8 @@ def _history(connection: Connection, until: datetime) -> datetime:
 def learn_anew(series: Series) -> None:
     """Let a series forget what is usual, and learn it from the events that are there; the caller saves it."""
     told_from = series.seen_until
+    if before := series.state.get("told_from"):  # it may be learning already
+        told_from = max(told_from, datetime.fromisoformat(before))
     series.state = {**detection.learn_anew(series.state), "told_from": told_from.isoformat()}
     series.seen_until = _history(series.connection, told_from)
 
@@ -139,7 +172,7 @@ def _move_to_the_calendar(series: Series) -> None:
         KnownEvent.objects.create(
             environment=series.connection.environment, connection=series.connection, metric=metric,
             name="Announced earlier", begins=datetime.fromisoformat(begins), made_by="system",
-            ends=datetime.fromisoformat(ends), made_at=datetime.fromisoformat(begins),
+            ends=min(datetime.fromisoformat(ends), LAST), made_at=datetime.fromisoformat(begins),
         )  # fmt: skip
     series.state = {**series.state, "incidents": {**series.state["incidents"], "mutes": []}}
     series.save(update_fields=["state"])
@@ -184,11 +217,12 @@ def follow(anomalies: Any, state: dict[str, Any], until: datetime) -> None:
 
 
 def forget(*, now: datetime) -> int:
-    """Remove the bins that no page shows any more, and return how many there were."""
+    """Remove the bins that no page shows any more, what is long over, and return how many bins there were."""
     old = {"starts_at__lt": now - KEPT_FOR}
     flows, _ = FlowBin.objects.filter(**old).delete()
     removed, _ = SeriesBin.objects.filter(**old).delete()
     Tally.objects.filter(starts_at__lt=now - HISTORY - timedelta(days=7)).delete()
+    KnownEvent.objects.filter(repeats="", ends__lt=now - KNOWN_FOR).delete()
     anomaly_amounts.forget(now=now)
     return removed + flows
 

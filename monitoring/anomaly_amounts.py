@@ -40,9 +40,11 @@ def paid(connection: Connection, begins: datetime, until: datetime) -> list[Paid
     return list(_paid(connection, begins, until)) if connection.system == Connection.System.STRIPE else []
 
 
-def look(connection: Connection, paid: list[Paid], *, extra: float) -> dict[datetime, Look]:
+def look(
+    connection: Connection, paid: list[Paid], *, extra: float
+) -> tuple[dict[datetime, Look], list[CustomerAmounts]]:
     """
-    Learn what customers have `paid`, and return the most unusual amount of each bin.
+    Return the most unusual amount of each bin, and what customers have `paid` by now, to be kept.
 
     It has to be `extra` standard deviations more unusual than by default.
     """
@@ -57,14 +59,18 @@ def look(connection: Connection, paid: list[Paid], *, extra: float) -> dict[date
         at = floor(one.at)
         if at not in found or score.z > found[at].z:
             found[at] = _look(one, score.z, score.usual)
+    return found, list(known.values())
+
+
+def keep(histories: list[CustomerAmounts]) -> None:
+    """Keep what customers have paid by now."""
     CustomerAmounts.objects.bulk_create(
-        known.values(),
+        histories,
         batch_size=CHUNK,
         update_conflicts=True,
         unique_fields=["connection", "customer", "currency"],
         update_fields=["history", "seen_at"],
     )
-    return found
 
 
 def _look(one: Paid, z: float, usual: float) -> Look:

@@ -16,7 +16,7 @@ from django.db import transaction
 from connectors.models import Connection
 from flows.models import Deployment, Run
 from monitoring import anomaly_causes, detection
-from monitoring.anomalies import AT_ONCE, BEHIND, HISTORY, LATE, follow
+from monitoring.anomalies import AT_ONCE, BEHIND, HISTORY, LATE, each, follow
 from monitoring.anomaly_knobs import Settings
 from monitoring.anomaly_models import Anomaly, FlowBin, FlowSeries, Series
 from monitoring.anomaly_sources import BIN, floor, of_flow
@@ -33,7 +33,7 @@ def observe_due(*, now: datetime) -> int:
     FlowSeries.objects.filter(pk__in=resting).update(seen_until=until)
     Anomaly.objects.filter(flow_series__in=resting, ended_at__isnull=True).update(ended_at=until)
     due = FlowSeries.objects.filter(seen_until__lt=until).exclude(pk__in=resting).order_by("pk")
-    return sum(observe(flow_series=pk, until=until) for pk in due.values_list("pk", flat=True))
+    return each(due.values_list("pk", flat=True), lambda pk: observe(flow_series=pk, until=until))
 
 
 def _live() -> set[tuple[int, int]]:
@@ -72,28 +72,34 @@ def observe(*, flow_series: int, until: datetime) -> int:
     until = min(until, begins + AT_ONCE * BIN)
     if until <= begins:
         return 0
-    rows = of_flow(watched, begins, until)
+    # Counted and compared before anything is locked: it takes a while, and SQLite has one writer.
+    known = watched.state
+    bins, found = _looked(watched, begins, until)
     with transaction.atomic():
-        watched = _locked(flow_series)
-        if watched.seen_until != before:
-            return 0  # somebody else has looked meanwhile, or it is learnt anew
-        settings = Settings(watched.series, watched, begins, until)
-        bins: list[FlowBin] = []
-        found: list[Anomaly] = []
-        for at, row in rows.items():
-            knobs = settings.at(at)
-            state = watched.state or detection.fresh(detection.FLOW)
-            state, alerts = detection.observe(state, row, knobs)
-            watched.state = {**state, "zone": settings.zone.key}
-            if at >= watched.history_until:
-                found += [_anomaly(watched, alert, at) for alert in alerts]
-            bins.append(_bin(watched, at, detection.measured(watched.state, row, knobs)))
+        now_there = _locked(flow_series)
+        if (now_there.seen_until, now_there.state) != (before, known):
+            return 0  # somebody else has looked or said something meanwhile, or it is learnt anew
         watched.seen_until = until
         watched.save(update_fields=["state", "seen_until"])
         FlowBin.objects.bulk_create(bins, ignore_conflicts=True)
         Anomaly.objects.bulk_create(found)
         follow(Anomaly.objects.filter(flow_series=watched), watched.state, until)
         return len(bins)
+
+
+def _looked(watched: FlowSeries, begins: datetime, until: datetime) -> tuple[list[FlowBin], list[Anomaly]]:
+    settings = Settings(watched.series, watched, begins, until)
+    bins: list[FlowBin] = []
+    found: list[Anomaly] = []
+    for at, row in of_flow(watched, begins, until).items():
+        knobs = settings.at(at)
+        state = watched.state or detection.fresh(detection.FLOW)
+        state, alerts = detection.observe(state, row, knobs)
+        watched.state = {**state, "zone": settings.zone.key}
+        if at >= watched.history_until:
+            found += [_anomaly(watched, alert, at) for alert in alerts]
+        bins.append(_bin(watched, at, detection.measured(watched.state, row, knobs)))
+    return bins, found
 
 
 def _locked(flow_series: int) -> FlowSeries:

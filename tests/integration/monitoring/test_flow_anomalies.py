@@ -149,14 +149,44 @@ def test_an_amount_is_compared_with_its_customers_in_minor_units(live: Deploymen
     pays(live.pair, NOON + timedelta(minutes=2), 250_000, customer="cus_2")
 
     paid = anomaly_amounts.paid(stripe, NOON, NOON + BIN)
-    found = anomaly_amounts.look(stripe, paid, extra=0.0)
+    found, histories = anomaly_amounts.look(stripe, paid, extra=0.0)
+    anomaly_amounts.keep(histories)
 
     assert found[NOON].reason == ("A customer who usually pays about €20.00 paid €2,500.00 (charge ch_big).")
     assert CustomerAmounts.objects.filter(connection=stripe, currency="EUR").count() == 2
     assert not CustomerAmounts.objects.filter(customer__contains="cus").exists()
-    assert anomaly_amounts.look(stripe, paid, extra=90.0) == {}
+    assert anomaly_amounts.look(stripe, paid, extra=90.0)[0] == {}
 
 
 def pays(pair: Pair, at: datetime, amount: int, **fields: Any) -> None:
     charge = a_charge(amount=amount, **({"customer": "cus_1"} | fields))
     an_event(pair.stripe, charge, created=int(at.timestamp()), received_at=at)
+
+
+def test_a_connection_that_cannot_be_looked_at_keeps_no_other_from_its_turn(live: Deployment) -> None:
+    stripe, crm = live.pair.stripe, live.pair.salesforce
+    Series.objects.filter(connection=stripe).update(state={"bins": "broken", "last": None})
+    Series.objects.create(connection=crm, seen_until=NOON)
+
+    with pytest.raises(KeyError):
+        anomalies.observe_due(now=NOON + timedelta(minutes=8))
+
+    assert Series.objects.get(connection=crm).seen_until == NOON + BIN
+
+
+def test_what_people_say_while_bins_are_compared_is_not_lost(
+    live: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = anomalies.of_connection
+
+    def and_somebody_speaks(*args: Any) -> Any:
+        series = Series.objects.get(connection=live.pair.stripe)
+        series.state = detection.not_an_anomaly(detection.fresh(), "drop")
+        series.save()
+        return counted(*args)
+
+    monkeypatch.setattr(anomalies, "of_connection", and_somebody_speaks)
+    assert anomalies.observe(connection=live.pair.stripe, now=NOON + timedelta(minutes=8)) == 0
+    monkeypatch.undo()
+    assert anomalies.observe(connection=live.pair.stripe, now=NOON + timedelta(minutes=8)) == 1
+    assert detection.raised(Series.objects.get(connection=live.pair.stripe).state) == {"drop": 0.5}
