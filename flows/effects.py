@@ -193,6 +193,8 @@ def insist(*, effect: Effect, actor: str, now: datetime) -> Run:
         if locked.state != Effect.State.SKIPPED:
             raise AlreadyHandled(f"This was not left out. Its state is: {locked.get_state_display()}.")
         again = _again(locked.run, now)
+        if locked.reason == once.LEFT_OUT:  # which would hold for this run, too
+            locked.decide(Effect.State.SKIPPED, reason=INSISTED, now=now)
         Run.objects.bulk_create([again])
         Lane.objects.set_ready([again.lane_id])
         Event.objects.settle([again.event_id])

@@ -48,6 +48,9 @@ UNSETTLED = frozenset({"timeout", "unanswered", "unavailable"})
 
 HISTORY = "It is history: the event was received long after it had happened, or came from an import"
 
+# What a person left out who was asked whether it happened. It may have happened, so that no retry may do it.
+LEFT_OUT = "A person decided to leave it out"
+
 State = Literal["planned", "sent", "done", "refused", "in_doubt", "skipped"]
 
 # What a person may answer to the question whether an effect happened.
@@ -116,11 +119,7 @@ def _decide(recorded: Recorded, intent: Intent, now: datetime) -> Decision:
         case "done":
             return Happened(recorded.result or {}, before=True)
         case "skipped":
-            # What was left out as history of one event is none of another that is live.
-            is_live = recorded.reason == HISTORY and not intent.item.history
-            return (
-                Send(raised=True) if intent.item.insisted or is_live else LeftOut(recorded.reason or HISTORY)
-            )
+            return _of_what_was_left_out(recorded, intent, now)
         case "planned" | "refused":
             if intent.item.history and not intent.item.insisted:
                 return LeftOut(HISTORY)
@@ -129,6 +128,16 @@ def _decide(recorded: Recorded, intent: Intent, now: datetime) -> Decision:
             return _about_a_lost_answer(recorded, intent, now)
         case "in_doubt":
             return _as_a_person_said(recorded, intent, now)
+
+
+def _of_what_was_left_out(recorded: Recorded, intent: Intent, now: datetime) -> Decision:
+    insisted = intent.item.insisted
+    if recorded.reason == HISTORY and (insisted or not intent.item.history):
+        # What was left out as history of one event is none of another that is live.
+        return Send(raised=True)
+    if insisted and recorded.reason != LEFT_OUT:
+        return _once_the_first_can_land_no_more(recorded, now)
+    return LeftOut(recorded.reason or HISTORY)
 
 
 def _about_a_lost_answer(recorded: Recorded, intent: Intent, now: datetime) -> Decision:
@@ -166,12 +175,16 @@ def _as_a_person_said(recorded: Recorded, intent: Intent, now: datetime) -> Deci
         case "happened":
             return Happened({}, before=True)
         case "repeat":
-            landed = (recorded.sent_at or now) + LANDS_WITHIN
-            return Send(raised=True) if now >= landed or recorded.sent_at is None else NotYet(landed)
+            return _once_the_first_can_land_no_more(recorded, now)
         case "skip":
-            return LeftOut("A person decided to leave it out")
+            return LeftOut(LEFT_OUT)
         case _:
             return Doubtful("It is still not known whether it happened.")
+
+
+def _once_the_first_can_land_no_more(recorded: Recorded, now: datetime) -> Decision:
+    landed = (recorded.sent_at or now) + LANDS_WITHIN
+    return Send(raised=True) if now >= landed or recorded.sent_at is None else NotYet(landed)
 
 
 def judge_answer(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
@@ -162,6 +163,10 @@ def test_what_did_not_happen_can_then_be_done(pair: Pair, worker: WorkerLease, s
     del systems.answers["start_flow"]
 
     effects.insist(effect=effect, actor="otto", now=timezone.now())
+    work_until_quiet(worker)
+    assert len(systems.made("start_flow")) == 1  # the first may still land
+    Effect.objects.update(sent_at=F("sent_at") - timedelta(minutes=11))
+    pass_time(timedelta(minutes=11))
     work_until_quiet(worker)
 
     effect.refresh_from_db()
