@@ -44,7 +44,10 @@ class Stepwise:
         ids, reached = self._ids(rows, start, upward, most)
         # The numbers alone stand in an index; whole rows, some with long contents, are read to be shown.
         found = rows.in_bulk(ids) if ids else {}
-        return [found[id] for id in ids if id in found], reached
+        shown = [found[id] for id in ids if id in found]
+        if len(shown) < len(ids) == most:
+            reached = ids[-1]  # one has gone on meanwhile; a page that is short of it is not the last
+        return shown, reached
 
     def _ids(self, rows: QuerySet[Any], start: int, upward: bool, most: int) -> tuple[list[int], int | None]:
         lowest, highest = _ends(rows.model, self.low, self.high)

@@ -54,6 +54,27 @@ def test_a_page_in_which_nothing_fits_says_where_to_look_further(admin, stage, m
     assert [row["id"] for row in found] == [stage.event.pk]
 
 
+def test_what_goes_on_while_a_page_is_read_does_not_end_the_list(admin, stage, monkeypatch):
+    rows = [an_event(stage.stripe, fate="queued").pk for _ in range(5)]
+    read = stepping.Stepwise._ids
+
+    def and_the_newest_goes_on(self, *asked):
+        found = read(self, *asked)
+        Event.objects.filter(pk=rows[-1]).update(fate="applied")
+        return found
+
+    monkeypatch.setattr(stepping.Stepwise, "_ids", and_the_newest_goes_on)
+
+    page = admin.get("events/", fate="queued", limit=2).json()
+    found = [row["id"] for row in page["results"]]
+    while page["next"]:
+        cursor = page["next"].partition("cursor=")[2].partition("&")[0]
+        page = admin.get("events/", fate="queued", limit=2, cursor=cursor).json()
+        found += [row["id"] for row in page["results"]]
+
+    assert [row for row in found if row in rows] == rows[3::-1]
+
+
 def test_a_run_is_done_once_more_and_cancelled(admin, stage):
     path = f"runs/{stage.run.public_id}/"
 
