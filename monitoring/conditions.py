@@ -58,6 +58,8 @@ KINDS: dict[str, Kind] = {
     "walk": Kind("Event list", patience=timedelta(minutes=12)),
     # A stream breaks now and then, and is opened again within seconds.
     "listening": Kind("Salesforce events", patience=timedelta(minutes=2)),
+    # It is tried again by itself, after seconds at first.
+    "customers": Kind("Known customers", patience=timedelta(minutes=5), lingers=timedelta(minutes=1)),
     "webhooks_silent": Kind("Webhooks"),
     "conservation": Kind("Conservation"),
     "anomaly": Kind("Unusual payments"),

@@ -175,6 +175,7 @@ class Facts:
     feed_since: datetime | None = None
     walks: Sequence[Failing] = ()
     topics: Sequence[Failing] = ()
+    customers: Sequence[Failing] = ()  # of orgs, among whom flows recognise others
     duties: Sequence[Failing] = ()
     told: Sequence[Told] = ()
     unequal: Sequence[Unequal] = ()

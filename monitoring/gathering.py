@@ -18,7 +18,7 @@ from django.db.models import Count, Max, Q, QuerySet
 
 from connectors.models import Connection, Cursor
 from flows import error_catalogue, missed_changes, queries, topics
-from flows.models import Change, DeadLetter, Deployment, Effect, Event, Impact, Review, Run
+from flows.models import Change, DeadLetter, Deployment, Directory, Effect, Event, Impact, Review, Run
 from flows.models.merging import Merge
 from monitoring import anomalies, cursor, spending, tidings
 from monitoring.conditions import Place
@@ -88,6 +88,7 @@ def _seldom(places: Places, everywhere: Sequence[Place], now: datetime) -> Facts
         feed_since=_feed_since(),
         walks=_walks(places),
         topics=[*_topics(places, now), *_polled(places, now)],
+        customers=_customers(places),
         duties=_duties(everywhere),
         unequal=_unequal(places, now),
         silent=_silent(places, now),
@@ -157,6 +158,17 @@ def _walks(places: Places) -> list[Failing]:
         )
         for one in failing.select_related("connection")
     ]
+
+
+def _customers(places: Places) -> list[Failing]:
+    needed = Directory.objects.filter(unused_since__isnull=True, connection__state=Connection.State.ACTIVE)
+    return [
+        Failing(
+            places.at(one.connection.environment_id), f"{one.connection.public_id}:{one.object}",
+            f"{one.connection.name}: {one.object}s", sentence(one.failure), "duplicates/",
+        )
+        for one in needed.filter(attempts__gt=1).select_related("connection")
+    ]  # fmt: skip
 
 
 def _topics(places: Places, now: datetime) -> list[Failing]:

@@ -130,6 +130,17 @@ def _topics(facts: Facts, now: datetime) -> Iterator[Condition]:
         )  # fmt: skip
 
 
+def _customers(facts: Facts, now: datetime) -> Iterator[Condition]:
+    for one in facts.customers:
+        yield Condition.at(
+            one.place, kind="customers", about=one.about, severity=Severity.WARNING, page=one.page,
+            title=f"{one.name} cannot be read",
+            text=f"{one.failure} Flows recognise customers among them: where that lasts, runs that ask wait, "
+            "and none makes a record twice. It is tried again by itself; often the user of the connection "
+            "may not see the object or one of its fields.",
+        )  # fmt: skip
+
+
 def _silent(facts: Facts, now: datetime) -> Iterator[Condition]:
     for one in facts.silent:
         yield Condition.at(
@@ -363,6 +374,6 @@ def _unusual(facts: Facts, now: datetime) -> Iterator[Condition]:
 
 
 SOURCES: tuple[Callable[[Facts, datetime], Iterator[Condition]], ...] = (
-    _connections, _running_short, _streams, _topics, _silent, _held, _changed, _causes, _doubts, _crashed,
-    _standstill, _feed, _failing, _notices, _unequal, _unusual,
+    _connections, _running_short, _streams, _topics, _customers, _silent, _held, _changed, _causes,
+    _doubts, _crashed, _standstill, _feed, _failing, _notices, _unequal, _unusual,
 )  # fmt: skip

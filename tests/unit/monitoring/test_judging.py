@@ -265,6 +265,7 @@ EVERYTHING = Facts(
     feed_since=NOON - timedelta(hours=1),
     walks=[Failing(HERE, "conn1:events", "Stripe", "No permission.", "connections/conn1/")],
     topics=[Failing(HERE, "conn5:/event/Paid__e", "CRM", "Nobody listens.", "connections/conn5/topics/")],
+    customers=[Failing(HERE, "conn5:Account", "CRM: Accounts", "No such column.", "duplicates/")],
     duties=[Failing(WHOLE, "mail", "mail", "ValueError.")],
     told=[
         TOLD,
@@ -298,4 +299,4 @@ def test_every_text_is_whole(condition):
 def test_no_two_incidents_share_a_key():
     keys = [condition.key for condition in judge(EVERYTHING, now=NOON)]
 
-    assert len(keys) == len(set(keys)) == 32
+    assert len(keys) == len(set(keys)) == 33
