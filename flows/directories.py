@@ -20,10 +20,11 @@ from django.db.models import TextField
 from django.db.models.functions import Cast, Now
 
 from connectors.models import Connection
+from connectors.salesforce.merges import MOST_IDS
 from flows import streams
 from flows.matching.objects import FIELDS, fields_of, normalised
 from flows.models import Deployment, Directory, KnownRecord
-from flows.recognising import keeping, opening
+from flows.recognising import deciding, keeping, opening
 from flows.recognising.asking import EXPECTED_FOR
 from flows.recognising.keeping import Found
 from integrator import vault
@@ -39,6 +40,7 @@ PAGES = 10  # of one directory in one turn
 LEASE = timedelta(seconds=60)  # well above a call's deadline and the keeping of a page
 CAUGHT_UP = timedelta(minutes=5)  # between two looks at an org that tells of no change
 OVERLAP = timedelta(minutes=2)  # a long transaction commits what was stamped so much earlier
+SETTLED = timedelta(minutes=15)  # after a change nothing more comes that was stamped before it
 DELETIONS = timedelta(minutes=15)  # between two questions for what was deleted
 RENEWED = timedelta(days=7)  # after which everything is read anew
 UNUSED = timedelta(days=30)  # after which what no flow needs is forgotten
@@ -46,6 +48,7 @@ BACKOFF = Backoff(base=timedelta(seconds=15), cap=timedelta(minutes=30))
 
 _BEGINNING = datetime(1999, 1, 1, tzinfo=UTC)  # before the first org
 _KIND = "salesforce.recognise"
+_LONGEST_CHAIN = 5  # merges of merges
 _DICE = random.SystemRandom()
 
 
@@ -60,12 +63,12 @@ def begin_due(*, now: datetime) -> int:
     """Begin the directories that live flows need, forget those that none needs; return how many began."""
     begun = 0
     for connection in streams.readable(now, system=Connection.System.SALESFORCE):
-        wanted = wanted_of(connection)
-        known = {one.object: one for one in Directory.objects.filter(connection=connection)}
-        for name in sorted(wanted - known.keys()):
+        known = set(Directory.objects.filter(connection=connection).values_list("object", flat=True))
+        for name in sorted(wanted_of(connection) - known):
             begun += opening.begin(connection.pk, name, now=now)
-        for name, directory in known.items():
-            _note_use(directory, is_used=name in wanted, now=now)
+    # Those of connections, too, that are paused or cannot be read any more.
+    for directory in Directory.objects.select_related("connection"):
+        _note_use(directory, is_used=directory.object in wanted_of(directory.connection), now=now)
     return begun
 
 
@@ -89,25 +92,36 @@ def _objects_in(value: Any) -> Iterator[str]:
 
 
 def _note_use(directory: Directory, *, is_used: bool, now: datetime) -> None:
-    if is_used and directory.unused_since is not None:
-        Directory.objects.filter(pk=directory.pk).update(unused_since=None)
-    elif not is_used and directory.unused_since is None:
-        Directory.objects.filter(pk=directory.pk).update(unused_since=now)
-    elif not is_used and directory.unused_since is not None and directory.unused_since + UNUSED <= now:
+    rows = Directory.objects.filter(pk=directory.pk)
+    since = directory.unused_since
+    if since is None and not is_used:
+        rows.update(unused_since=now)
+    elif since is not None and is_used and not is_leaving(directory, now):
+        rows.update(unused_since=None, due_at=now)
+    elif is_leaving(directory, now):
+        # What is half forgotten answers nothing, and is not used again: it is begun anew once it is gone.
+        rows.update(complete_at=None)
         for _ in range(20):
             if keeping.forget_all(directory):
                 break
+
+
+def is_leaving(directory: Directory, now: datetime) -> bool:
+    """Tell whether a directory is being forgotten, because no flow has needed it for long."""
+    return directory.unused_since is not None and directory.unused_since + UNUSED <= now
 
 
 # How they are read
 
 
 def read_due(*, now: datetime) -> int:
-    """Read on whatever is due, a bounded number of pages of each, and return how many records were read."""
+    """
+    Read on whatever is due and needed, a bounded number of pages of each; return how many records were read.
+    """
     read = 0
     for connection in streams.readable(now, system=Connection.System.SALESFORCE):
-        due = Directory.objects.filter(connection=connection, due_at__lte=now).order_by("due_at")
-        read += sum(Reading(directory, now).go(PAGES) for directory in due)
+        due = Directory.objects.filter(connection=connection, due_at__lte=now, unused_since__isnull=True)
+        read += sum(Reading(directory, now).go(PAGES) for directory in due.order_by("due_at"))
     return read
 
 
@@ -174,6 +188,8 @@ class Reading:
         self._keep(found)
         more = len(records) >= PAGE
         last = {"place_at": found[-1].stamp, "place_id": found[-1].id} if found else {}
+        if more and (found[-1].stamp, found[-1].id) == (directory.place_at, directory.place_id):
+            raise ValueError("The org answers with the same page again.")
         self._move(read=directory.read + (0 if directory.ended_at else len(found)), **last)
         return len(found), more
 
@@ -214,7 +230,8 @@ class Reading:
                 keeping.forget(directory, gone)
             after["ended_at"] = self._now
             after["complete_at"] = directory.complete_at or self._now
-        if directory.place_at is not None:
+        # Not for ever: after a load of many records in few minutes, each look would read all of them.
+        if directory.place_at is not None and directory.place_at + SETTLED > self._now:
             after |= {"place_at": directory.place_at - OVERLAP, "place_id": ""}
         after["due_at"] = self._now + CAUGHT_UP
         return after
@@ -225,14 +242,30 @@ class Reading:
         request = {"object": directory.object, "since": (since - OVERLAP).isoformat()}
         answer = streams.ask(directory.connection, "deleted", request)
         ids = [str(one["id"]) for one in answer["records"]]
-        for start in range(0, len(ids), PAGE):
-            some = ids[start : start + PAGE]
+        for start in range(0, len(ids), MOST_IDS):
+            some = ids[start : start + MOST_IDS]
             # One that was taken out of the recycle bin may still stand among the deletions.
             wanted = {"object": directory.object, "field": "Id", "fields": ["Id"], "values": some}
             there = {one["Id"] for one in streams.ask(directory.connection, "find", wanted)["records"]}
+            gone = [one for one in some if one not in there]
             self._move()
-            keeping.forget(directory, [one for one in some if one not in there])
-        return self._now
+            keeping.forget(directory, gone)
+            self._lead(gone)
+        # What was not finished by then comes with a later question.
+        return max(since, datetime.fromisoformat(answer["covered"]))
+
+    def _lead(self, gone: list[str]) -> None:
+        """Let what people said of records that are gone hold for those into which they were merged."""
+        directory = self._directory
+        for _ in range(_LONGEST_CHAIN):
+            ids = deciding.chosen(directory, gone)
+            if not ids:
+                return
+            request = {"object": directory.object, "ids": ids}
+            survivors = streams.ask(directory.connection, "merged", request)["merged"]
+            if not survivors:
+                return
+            deciding.follow(directory.connection_id, directory.object, survivors)
 
     def _move(self, **after: Any) -> None:
         """

@@ -43,5 +43,5 @@ class Likeness:
 
     answered: Answered
     candidates: tuple[Alike, ...] = ()
-    by: str = ""  # of the same: a person, an external key, or likeness
+    by: str = ""  # of the same: a person, or likeness
     asked: Mapping[str, object] = field(default_factory=dict)  # the lines that were drawn, in bits

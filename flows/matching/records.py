@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flows.matching.text import LONGEST, folded, has_digit, tokens
 from flows.matching.words import Words, words
+from integrator.kernel.texts import storable
 
 _LONGEST_NUMBER = 20  # digits of a phone number with its extension
 _LEAST_NUMBER = 6  # digits; fewer are an extension or a mistake
@@ -90,7 +91,7 @@ def normalise(record: Mapping[str, object]) -> Normalised:
 
 def _text(record: Mapping[str, object], field: str) -> str:
     value = record.get(field)
-    return value[:LONGEST].strip() if isinstance(value, str) else ""
+    return storable(value[:LONGEST]).strip() if isinstance(value, str) else ""
 
 
 def _external(keys: Mapping[object, object]) -> frozenset[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models
@@ -10,6 +10,8 @@ from django.db import models
 from connectors.models import Connection
 from flows.models.resyncs import LeasedQuerySet
 from integrator.accounts.models import Environment
+
+STALE = timedelta(minutes=30)  # for so long what was read is believed while it cannot be read on
 
 
 class MatchPolicy(models.Model):
@@ -88,6 +90,19 @@ class Directory(models.Model):
 
     def __str__(self) -> str:
         return f"{self.object} of {self.connection}"
+
+    # Queries
+
+    def is_fresh(self, now: datetime) -> bool:
+        """
+        Tell whether it had everything lately, so that whom it does not know is new.
+
+        While everything is read anew it counts as fresh, unless that fails.
+        """
+        if self.ended_at is None and not self.attempts:
+            return True
+        had_all = self.caught_up_at or self.complete_at
+        return had_all is not None and had_all + STALE > now
 
 
 class KnownRecord(models.Model):

@@ -29,6 +29,7 @@ from flows.recognising.store import DirectoryStore
 from integrator import vault
 
 EXPECTED_FOR = timedelta(minutes=3)  # a record that is being made: by then it has been read
+AT_ONCE = 20  # new customers that are looked for once more while other workers wait
 _UNREAD = Likeness(Answered.UNREAD)
 
 
@@ -47,7 +48,7 @@ def alike(
     directory = rows.select_related("connection").first()
     if directory is None and expecting:
         opening.begin(connection_id, object_, now=now)
-    if directory is None or directory.complete_at is None:
+    if directory is None or directory.complete_at is None or (expecting and not directory.is_fresh(now)):
         return [_UNREAD for _ in customers]
     try:
         return _Asking(directory, customers, now).answers(expecting=expecting)
@@ -63,39 +64,51 @@ class _Asking:
         self._customers = customers
         self._now = now
         self._policy = rules.of(directory.connection.environment_id)
-        self._past = deciding.known(
-            directory.connection_id, directory.object, [customer.id for customer in customers]
-        )
+        self._past = deciding.known(directory, [customer.id for customer in customers])
         self._together = InMemoryStore()  # the new ones of this batch
-        self._new: list[Found] = []
+        self._new: dict[int, Found] = {}
 
     def answers(self, *, expecting: bool) -> list[Likeness]:
-        found = [self._answer(customer) for customer in self._customers]
-        if expecting and self._new:
-            keeping.expect(self._directory, self._new, now=self._now)
+        found = [self._answer(place, customer) for place, customer in enumerate(self._customers)]
+        ahead = list(self._new) if expecting else []
+        for start in range(0, len(ahead), AT_ONCE):
+            self._expect(found, ahead[start : start + AT_ONCE])
         return found
 
-    def _answer(self, customer: Customer) -> Likeness:
+    def _expect(self, answers: list[Likeness], places: Sequence[int]) -> None:
+        """
+        Expect those that are new, unless somebody has come to be known since they were looked for.
+
+        Other workers wait meanwhile: of two that look at one instant the second one finds the first.
+        """
+        with keeping.alone(self._directory):
+            for place in places:
+                answers[place] = self._looked_for(self._customers[place].id, self._new[place].norm)
+            new = [self._new[place] for place in places if answers[place].answered is Answered.NEW]
+            if new:
+                keeping.expect(self._directory, new, now=self._now)
+
+    def _answer(self, place: int, customer: Customer) -> Likeness:
         past = self._past.get(customer.id, {})
         same = next((record for record, is_same in past.items() if is_same), "")
         if same:
             return Likeness(Answered.SAME, (Alike(same, LINKED),), by="a person")
         norm = normalise(customer.fields)
-        apart = {record for record, is_same in past.items() if not is_same}
-        store = DirectoryStore(self._directory, without={customer.id, *apart})
-        decision = find(norm, store, policy=self._policy)
-        told = _told(norm, store, decision, self._policy)
-        if told.answered is Answered.NEW:
-            return self._as_new(customer, norm)
-        return told
+        told = self._looked_for(customer.id, norm)
+        return self._as_new(place, customer, norm) if told.answered is Answered.NEW else told
 
-    def _as_new(self, customer: Customer, norm: Normalised) -> Likeness:
+    def _looked_for(self, customer: str, norm: Normalised) -> Likeness:
+        apart = {record for record, is_same in self._past.get(customer, {}).items() if not is_same}
+        store = DirectoryStore(self._directory, without={customer, *apart})
+        return _told(norm, store, find(norm, store, policy=self._policy), self._policy)
+
+    def _as_new(self, place: int, customer: Customer, norm: Normalised) -> Likeness:
         """Return that a customer is new, unless another one of this batch is like it."""
         others = find(norm, self._together, policy=self._policy)
         if others.kind != Kind.NEW and others.candidates[0].id != customer.id:
             return Likeness(Answered.EXPECTED, (Alike(others.candidates[0].id, others.candidates[0].score),))
         self._together.add(customer.id, norm)
-        self._new.append(Found(customer.id, norm, self._now))
+        self._new[place] = Found(customer.id, norm, self._now)
         return Likeness(Answered.NEW)
 
 
@@ -110,8 +123,7 @@ def _told(norm: Normalised, store: DirectoryStore, decision: Decision, policy: P
         return Likeness(Answered.NEW)
     candidates = tuple(_candidate(one, norm, store) for one in real)
     if decision.kind == Kind.AUTO:
-        by = "an external key" if real[0].score == LINKED else "likeness"
-        return Likeness(Answered.SAME, candidates[:1], by=by, asked=asked)
+        return Likeness(Answered.SAME, candidates[:1], by="likeness", asked=asked)
     return Likeness(Answered.PERHAPS, candidates, asked=asked)
 
 
@@ -119,5 +131,4 @@ def _candidate(one: Candidate, norm: Normalised, store: DirectoryStore) -> Alike
     other = store.records([one.id])[one.id]
     words = {word_term(word) for name in other.names for word in name.words}
     how = tuple(findings(norm, other, store.frequencies(terms(norm) | words)))
-    # An external key decides alone: nothing was compared.
-    return Alike(store.named[one.id], one.score, one.waterfall, () if one.score == LINKED else how)
+    return Alike(store.named[one.id], one.score, one.waterfall, how)

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
 from flows import bulk
 from flows.matching.answers import APART, NEW
-from flows.models import MatchDecision
+from flows.models import Directory, KnownRecord, MatchDecision
 
 _COLUMNS = (
     "connection_id", "object", "stripe_id", "record_id", "same", "findings", "decided_at", "decided_by",
@@ -51,12 +54,48 @@ def _plain(candidate: Mapping[str, Any]) -> list[list[Any]]:
     ]
 
 
-def known(connection_id: int, object_: str, customers: Sequence[str]) -> dict[str, dict[str, bool]]:
-    """Return what people said of customers: by customer and record, whether they are the same."""
-    rows = MatchDecision.objects.filter(
-        bulk.among("stripe_id", list(customers)), connection=connection_id, object=object_
-    )
+def known(directory: Directory, customers: Sequence[str]) -> dict[str, dict[str, bool]]:
+    """
+    Return what people said of customers: by customer and record, whether they are the same, the newest first.
+
+    That a customer is a record which is gone since says nothing any more.
+    """
+    rows = _about(directory.connection_id, directory.object)
+    there = KnownRecord.objects.filter(directory=directory, record_id=OuterRef("record_id"))
+    rows = rows.filter(bulk.among("stripe_id", list(customers))).filter(Q(same=False) | Exists(there))
     found: dict[str, dict[str, bool]] = {}
     for customer, record, same in rows.values_list("stripe_id", "record_id", "same"):
         found.setdefault(customer, {})[record] = same
     return found
+
+
+def chosen(directory: Directory, records: Sequence[str]) -> list[str]:
+    """Return those of `records` of which people said that they are customers."""
+    rows = _about(directory.connection_id, directory.object).filter(bulk.among("record_id", list(records)))
+    return sorted(set(rows.filter(same=True).values_list("record_id", flat=True)))
+
+
+def follow(connection_id: int, object_: str, survivors: Mapping[str, str]) -> None:
+    """
+    Let what people said of records hold for those into which they were merged.
+
+    Where they had said the contrary of the two, neither counts any more: it is asked again.
+    """
+    if not survivors:
+        return
+    with transaction.atomic():
+        rows = _about(connection_id, object_).filter(bulk.among("record_id", list(survivors)))
+        for one in rows.select_for_update():
+            after = survivors[one.record_id]
+            others = _about(connection_id, object_).filter(stripe_id=one.stripe_id, record_id=after)
+            other = others.first()
+            if other is None:
+                MatchDecision.objects.filter(pk=one.pk).update(record_id=after)
+                continue
+            one.delete()
+            if other.same is not one.same:
+                other.delete()
+
+
+def _about(connection_id: int, object_: str) -> QuerySet[MatchDecision]:
+    return MatchDecision.objects.filter(connection=connection_id, object=object_)

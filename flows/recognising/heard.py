@@ -25,27 +25,31 @@ def note(events: Iterable[tuple[int, str, Mapping[str, Any]]], *, now: datetime)
     What is lost by a crash in between is found when the org is asked the next time.
     """
     told = [
-        (connection, BusEvent.of(payload))
+        (connection, name, payload)
         for connection, type_, payload in events
-        if type_.partition(".")[0] in FIELDS
+        if (name := type_.partition(".")[0]) in FIELDS
     ]
     if told:
         transaction.on_commit(lambda: _note(told, now), robust=True)
 
 
-def _note(told: list[tuple[int, BusEvent]], now: datetime) -> None:
-    about = {(connection, event.name) for connection, event in told}
-    rows = Directory.objects.filter(connection__in={connection for connection, _ in about})
-    for directory in rows.filter(object__in={name for _, name in about}):
-        mine = [event for place, event in told if place == directory.connection_id]
-        gone = [
-            id
-            for event in mine
-            if event.name == directory.object and event.is_deletion
-            for id in event.record_ids
-        ]
-        try:
-            keeping.forget(directory, gone)
-        except vault.Unreadable as failure:  # the directory itself says so
-            log.warning("directory.not_followed", directory=directory.pk, failure=str(failure))
-    keeping.wake({connection for connection, _ in about}, {name for _, name in about}, now=now)
+def _note(told: list[tuple[int, str, Mapping[str, Any]]], now: datetime) -> None:
+    # Where no flow recognises customers, this one statement is all that it costs.
+    rows = Directory.objects.filter(
+        connection__in={connection for connection, _, _ in told}, object__in={name for _, name, _ in told}
+    )
+    for directory in rows:
+        place = (directory.connection_id, directory.object)
+        events = [BusEvent.of(payload) for connection, name, payload in told if (connection, name) == place]
+        if events:
+            _follow(directory, events, now)
+
+
+def _follow(directory: Directory, events: list[BusEvent], now: datetime) -> None:
+    gone = [id for event in events if event.is_deletion for id in event.record_ids]
+    try:
+        keeping.forget(directory, gone)
+    except vault.Unreadable as failure:  # the directory itself says so
+        log.warning("directory.not_followed", directory=directory.pk, failure=str(failure))
+    if not all(event.is_deletion for event in events):
+        keeping.wake(directory, at=now + keeping.LATER)

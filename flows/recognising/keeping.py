@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +18,9 @@ from flows.recognising.sealing import Seal
 
 CHUNK = 50  # records in a transaction: some 2,000 rows. SQLite has one writer, who must be quick
 SOON = timedelta(seconds=10)  # after which a record that is being made is likely to be there
+LATER = timedelta(
+    minutes=1
+)  # after which changes that were told are read: a call each, however many they are
 
 _RECORD = ("directory_id", "record_id", "sealed", "stamp", "generation", "expected")
 _SAME_RECORD = """
@@ -37,11 +41,24 @@ class Found:
     stamp: datetime
 
 
+@contextmanager
+def alone(directory: Directory) -> Iterator[None]:
+    """
+    Let nobody else write to a directory until the transaction ends that begins here; be quick.
+
+    The walk, events and workers write to it: what each of them counts builds on what is there.
+    """
+    with transaction.atomic():
+        mine = Directory.objects.filter(pk=directory.pk).order_by()
+        list(mine.select_for_update(no_key=True).values_list("pk", flat=True))
+        yield
+
+
 def keep(directory: Directory, found: Sequence[Found], *, expected: bool = False) -> None:
     """
     Keep records in place of what was kept of them before, in small transactions.
 
-    Who writes to a directory holds it; records that are `expected` are not counted among the others.
+    Records that are `expected` are not counted among the others.
 
     :raises vault.Unreadable: if the key of the directory's salt is lost
     """
@@ -57,7 +74,7 @@ def _keep(directory: Directory, seal: Seal, some: Sequence[Found], *, expected: 
         (directory.pk, one.id, seal.close(one.norm), one.stamp, directory.generation, expected)
         for one in some
     ]
-    with transaction.atomic():
+    with alone(directory):
         counts = _taken_out(directory, seal, [one.id for one in some])
         bulk.insert(KnownRecord, _RECORD, rows, conflict=_SAME_RECORD, order_by=("record_id",))
         mine = KnownRecord.objects.filter(bulk.among("record_id", [one.id for one in some]))
@@ -74,7 +91,7 @@ def forget(directory: Directory, ids: Collection[str]) -> int:
     seal, ahead, gone = Seal(directory), sorted(set(ids)), 0
     for start in range(0, len(ahead), CHUNK):
         some = ahead[start : start + CHUNK]
-        with transaction.atomic():
+        with alone(directory):
             _count(directory, _taken_out(directory, seal, some))
             rows = KnownRecord.objects.filter(bulk.among("record_id", some), directory=directory)
             gone += rows.delete()[0]
@@ -114,16 +131,15 @@ def refresh(directory: Directory, ids: Collection[str]) -> None:
     rows.update(generation=directory.generation)
 
 
-def wake(connections: Collection[int], objects: Collection[str], *, now: datetime) -> None:
-    """Let directories be read on soon: something has changed there."""
-    rows = Directory.objects.filter(connection__in=connections, object__in=objects)
-    rows.filter(due_at__gt=now + SOON, attempts=0).update(due_at=now + SOON)
+def wake(directory: Directory, *, at: datetime) -> None:
+    """Let a directory be read on as early as `at`: something has changed there."""
+    Directory.objects.filter(pk=directory.pk, due_at__gt=at, attempts=0).update(due_at=at)
 
 
 def expect(directory: Directory, found: Sequence[Found], *, now: datetime) -> None:
     """Know customers whose records are being made, until those have been read."""
     keep(directory, found, expected=True)
-    wake([directory.connection_id], [directory.object], now=now)
+    wake(directory, at=now + SOON)
 
 
 def forget_all(directory: Directory, *, at_once: int = 500) -> bool:
@@ -139,8 +155,9 @@ def forget_all(directory: Directory, *, at_once: int = 500) -> bool:
 
 
 def counted(directory: Directory) -> int:
-    """Return how many records are known."""
-    return KnownRecord.objects.filter(directory=directory, expected=False).count()
+    """Return how many records are known; both numbers are counted in indexes, with a million records too."""
+    rows = KnownRecord.objects.filter(directory=directory)
+    return rows.count() - rows.filter(expected=True).count()
 
 
 def outdated(directory: Directory, at_most: int) -> list[str]:

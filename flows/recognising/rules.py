@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ ACTOR = "the engine"
 MOST_BITS = 64.0
 DAY = timedelta(days=1)
 NEWEST = 5_000  # decisions that teach
+ALONE = 200  # of one person, whatever others have decided
 LINES = ("automatic", "auto", "margin", "review")
 
 
@@ -130,9 +132,30 @@ def _is_sure(one: Reviewed, weights: Weights, auto: float) -> bool:
 
 def decided(environment: Environment) -> list[Reviewed]:
     """Return the newest decisions of an environment whose comparison is known."""
+    return [reviewed for _, reviewed in _decided(environment)]
+
+
+def _decided(environment: Environment) -> list[tuple[str, Reviewed]]:
     rows = MatchDecision.objects.filter(connection__environment=environment).exclude(findings=[])
-    newest = rows.order_by("-decided_at", "-id").values_list("findings", "same")[:NEWEST]
-    return [Reviewed(findings_of(told), same) for told, same in newest]
+    newest = rows.order_by("-decided_at", "-id").values_list("decided_by", "findings", "same")[:NEWEST]
+    return [(person, Reviewed(findings_of(told), same)) for person, told, same in newest]
+
+
+def teaching(environment: Environment) -> list[Reviewed]:
+    """
+    Return the decisions that teach: of one person at most `ALONE`, or as many as others have made together.
+
+    So nobody alone decides what is believed of everybody.
+    """
+    decided = _decided(environment)
+    each = Counter(person for person, _ in decided)
+    taken: Counter[str] = Counter()
+    found = []
+    for person, reviewed in decided:
+        if taken[person] < max(ALONE, len(decided) - each[person]):
+            taken[person] += 1
+            found.append(reviewed)
+    return found
 
 
 def findings_of(told: Sequence[Any]) -> tuple[Finding, ...]:
@@ -161,7 +184,7 @@ def learn(environment: Environment, *, now: datetime, actor: str = ACTOR) -> boo
     Tell whether there were decisions enough to learn from. Each time all of them teach the usual weights
     anew, so that none counts twice; the line is never lowered.
     """
-    reviewed = decided(environment)
+    reviewed = teaching(environment)
     if len(reviewed) < LEAST:
         return False
     with transaction.atomic():

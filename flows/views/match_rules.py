@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from flows import directories
 from flows.matching.telling import chance
 from flows.models import Directory, MatchPolicy
-from flows.recognising import rules
+from flows.recognising import keeping, rules
 from integrator.accounts.access import environment_of, require, scope_of
 
 _BITS: dict[str, Any] = {
@@ -32,7 +32,7 @@ class Lines(forms.Form):
     automatic = forms.BooleanField(
         required=False,
         label="Take a sure likeness without asking a person",
-        help_text="Off, only an id, a link, an external key or an earlier decision is taken without asking.",
+        help_text="Off, only an id, a link or an earlier decision is taken without asking.",
     )
     auto = forms.FloatField(
         label="Sure from (bits)", help_text="The least score of a sure likeness.", **_BITS
@@ -99,13 +99,14 @@ def read_again(request: HttpRequest, workspace: str, environment: str, directory
 
 def _page(request: HttpRequest, row: MatchPolicy, form: Lines, status: int = 200) -> HttpResponse:
     here = environment_of(request)
-    known = Count("records", filter=Q(records__expected=False))
     context: dict[str, Any] = {
         "form": form,
         "rules": row,
         "chances": {name: round(100 * chance(getattr(row, name)), 1) for name in ("auto", "review")},
         "past": rules.past(here, row),
-        "directories": _directories(request).select_related("connection").annotate(known=known),
+        "directories": [
+            (one, keeping.counted(one)) for one in _directories(request).select_related("connection")
+        ],
         "workspace": scope_of(request).workspace,
         "environment": here,
     }

@@ -65,6 +65,8 @@ class Command(BaseCommand):
         directory = Directory.objects.select_related("connection__environment__workspace").get(
             connection=connection, object=name
         )
+        if directories.is_leaving(directory, now):
+            raise CommandError(f"What was known of {name}s is being forgotten. Try again in some minutes.")
         if again:
             directories.read_again(directory, actor=ACTOR, now=now)
         while not (directory.failure or _is_held(directory) or _is_read(directory, now)):

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 
-from connectors.models import Connection
-from flows import directories, reviews, streams
+from flows import reviews
 from flows.engine.outcome import AskHuman, Option
 from flows.matching import Answered, Customer, InMemoryStore, Policy, block_keys, find, normalise, usual
 from flows.matching.answers import APART, NEW
 from flows.models import Directory, KnownKey, KnownRecord, KnownTerm, MatchDecision, Pair
-from flows.recognising import asking, heard, keeping, opening, rules
+from flows.models.duplicates import STALE
+from flows.recognising import asking, deciding, heard, keeping, opening, rules
 from flows.recognising.keeping import Found
 from flows.recognising.store import DirectoryStore
 from integrator.accounts.models import AuditEntry
-from integrator.kernel.errors import Transient
 from tests.benchmarks.lookalikes import World
 from tests.builders import NOON
 from tests.integration.flows.asking import a_question
@@ -34,12 +35,15 @@ HOEFER = {
     "city": "Ulm",
     "country": "DE",
 }
-ROW = {"Name": "Höfer GmbH", "Phone": "0731 5551234", "BillingCity": "Ulm", "BillingCountry": "DE"}
-ACME = "001000000000001AAA"
+ACME, BETA = "001000000000001AAA", "001000000000002AAA"
 
 
 @pytest.fixture
 def directory(pair: Pair) -> Directory:
+    return a_directory(pair)
+
+
+def a_directory(pair: Pair) -> Directory:
     """Return a directory that has been read, without anybody in it."""
     opening.begin(pair.salesforce_id, "Account", now=NOON)
     Directory.objects.update(complete_at=NOON, ended_at=NOON)
@@ -123,6 +127,38 @@ def test_two_that_are_alike_in_one_batch_are_not_both_new(directory: Directory) 
     assert [one.answered for one in answers] == [Answered.NEW, Answered.EXPECTED]
 
 
+def test_of_two_workers_that_look_at_one_instant_the_second_finds_the_first(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = keeping.alone
+
+    @contextmanager
+    def slower(mine: Directory) -> Iterator[None]:
+        monkeypatch.undo()
+        assert ask(mine, "cus_1").answered is Answered.NEW  # by the other worker, in between
+        with alone(mine):
+            yield
+
+    monkeypatch.setattr(keeping, "alone", slower)
+
+    assert ask(directory, "cus_2", name="Hofer").answered is Answered.EXPECTED
+
+
+def test_nobody_is_new_while_the_org_cannot_be_read(directory: Directory) -> None:
+    later = NOON + STALE
+    Directory.objects.update(caught_up_at=NOON)
+    assert ask(directory, now=later).answered is Answered.UNREAD
+
+    Directory.objects.update(caught_up_at=later)
+    assert ask(directory, now=later).answered is Answered.NEW
+
+
+def test_a_name_that_no_encoding_has_is_compared_all_the_same(directory: Directory) -> None:
+    know(directory, **{ACME: {**HOEFER, "email": "h\ud800fer\x00@hoefer.de"}})
+
+    assert ask(directory, email="h\ud800fer@hoefer.de").answered is Answered.PERHAPS
+
+
 def a_duplicate(pair: Pair, told: Any) -> AskHuman:
     evidence = {
         "object": "Account",
@@ -159,100 +195,38 @@ def test_what_a_person_said_is_remembered(
         assert decided.findings == [list(one) for one in asked.candidates[0].findings]
 
 
-class Org:
-    """An org with accounts, as the walk asks it."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, dict[str, Any]] = {}
-        self.deleted: list[str] = []
-        self.asked: list[str] = []
-
-    def put(self, number: int, at: datetime = NOON, **fields: Any) -> str:
-        id = f"001000000000{number:03d}AAA"
-        self.rows[id] = {"Id": id, "SystemModstamp": at.isoformat(), **ROW, **fields}
-        return id
-
-    def ask(self, connection: Connection, action: str, request: dict[str, Any]) -> dict[str, Any]:
-        self.asked.append(action)
-        if action == "deleted":
-            return {"records": [{"id": id} for id in self.deleted]}
-        if action == "find":
-            return {"records": [self.rows[id] for id in request["values"] if id in self.rows]}
-        bound = request["bindings"]
-        place = (bound["since"], bound.get("after", ""))
-        rows = sorted(self.rows.values(), key=lambda row: (row["SystemModstamp"], row["Id"]))
-        stamped = ((datetime.fromisoformat(row["SystemModstamp"]), row["Id"], row) for row in rows)
-        return {"records": [row for at, id, row in stamped if (at, id) > place][: directories.PAGE]}
+def said(directory: Directory, record: str, *, same: bool = True, at: datetime = NOON) -> None:
+    told = {"object": "Account", "customer": "cus_1", "candidates": [{"id": record}]}
+    deciding.remember(directory.connection_id, told, record if same else APART, actor="otto", now=at)
 
 
-@pytest.fixture
-def org(monkeypatch: pytest.MonkeyPatch, pair: Pair) -> Org:
-    org = Org()
-    monkeypatch.setattr(streams, "ask", org.ask)
-    monkeypatch.setattr(directories, "PAGE", 2)
-    opening.begin(pair.salesforce_id, "Account", now=NOON)
-    return org
+def test_what_was_said_of_a_record_that_is_gone_says_nothing_any_more(directory: Directory) -> None:
+    know(directory, **{ACME: HOEFER})
+    said(directory, ACME)
+    assert ask(directory).answered is Answered.SAME
+
+    keeping.forget(directory, [ACME])
+
+    assert ask(directory).answered is Answered.NEW
 
 
-def known() -> list[str]:
-    return sorted(KnownRecord.objects.values_list("record_id", flat=True))
+def test_the_newest_word_about_a_customer_counts(directory: Directory) -> None:
+    know(directory, **{ACME: HOEFER, BETA: HOEFER})
+    said(directory, BETA, at=NOON)
+    said(directory, ACME, at=NOON + timedelta(hours=1))
+    assert ask(directory).candidates[0].id == ACME
 
 
-def test_an_org_is_read_page_by_page_and_then_kept_up_to_date(org: Org) -> None:
-    ids = [org.put(number) for number in range(5)]
-    assert directories.read_due(now=NOON) == 5
-    directory = Directory.objects.get()
-    assert (known(), directory.read, directory.complete_at) == (ids, 5, NOON)
+def test_who_was_said_to_be_both_one_and_not_the_other_of_merged_records_is_asked_about_again(
+    directory: Directory,
+) -> None:
+    know(directory, **{BETA: HOEFER})
+    said(directory, ACME)
+    said(directory, BETA, same=False)
 
-    later = NOON + timedelta(minutes=20)
-    ids.append(org.put(7, later, Name="Beta AG"))
-    del org.rows[ids[0]]
-    org.deleted.append(ids.pop(0))
-    directories.read_due(now=later)
+    deciding.follow(directory.connection_id, "Account", {ACME: BETA})
 
-    assert known() == ids
-
-
-def test_reading_goes_on_where_it_broke_off(org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(5):
-        org.put(number)
-    monkeypatch.setattr(directories, "PAGES", 1)
-    directories.read_due(now=NOON)
-
-    def fail(*_: Any) -> Any:
-        raise Transient("no answer")
-
-    monkeypatch.setattr(streams, "ask", fail)
-    directories.read_due(now=NOON)
-    failed = Directory.objects.get()
-    assert (failed.failure, failed.complete_at, failed.read) == ("no answer", None, 2)
-
-    monkeypatch.setattr(streams, "ask", org.ask)
-    monkeypatch.setattr(directories, "PAGES", 9)
-    assert directories.read_due(now=failed.due_at) == 3
-    assert Directory.objects.get().complete_at is not None
-
-
-def test_a_deletion_that_nobody_told_is_found_when_everything_is_read_anew(org: Org) -> None:
-    gone, stays = org.put(1), org.put(2)
-    directories.read_due(now=NOON)
-    del org.rows[gone]
-
-    directories.read_due(now=NOON + directories.RENEWED)
-
-    assert known() == [stays]
-
-
-def test_directories_begin_and_end_with_the_flows_that_need_them(pair: Pair) -> None:
-    a_live_flow(pair)
-    assert directories.begin_due(now=NOON) == 0
-    opening.begin(pair.salesforce_id, "Account", now=NOON)
-    know(Directory.objects.get(), **{ACME: HOEFER})
-
-    directories.begin_due(now=NOON)
-    directories.begin_due(now=NOON + directories.UNUSED)
-
-    assert (Directory.objects.count(), KnownRecord.objects.count()) == (0, 0)
+    assert ask(directory).answered is Answered.PERHAPS
 
 
 def test_an_event_of_a_deletion_makes_the_customer_unknown(
@@ -265,6 +239,15 @@ def test_an_event_of_a_deletion_makes_the_customer_unknown(
         heard.note([(directory.connection_id, "Account.deleted", payload)], now=NOON)
 
     assert ask(directory).answered is Answered.NEW
+
+
+def test_events_cost_one_statement_where_no_flow_recognises_customers(
+    pair: Pair, django_capture_on_commit_callbacks: Any, django_assert_num_queries: Any
+) -> None:
+    event = (pair.salesforce_id, "Account.updated", {"type": "Account.updated"})
+
+    with django_assert_num_queries(1), django_capture_on_commit_callbacks(execute=True):
+        heard.note([event] * 100, now=NOON)
 
 
 def decisions(directory: Directory, number: int, *, same: bool) -> None:
@@ -293,6 +276,16 @@ def test_fifty_decisions_teach_the_weights_once_a_day(directory: Directory) -> N
     assert AuditEntry.objects.get(action="match_rules.learned").details["decisions"] == 50
 
 
+def test_nobody_alone_teaches_what_is_believed_of_everybody(directory: Directory) -> None:
+    decisions(directory, rules.ALONE + 60, same=True)
+    environment = directory.connection.environment
+    assert len(rules.teaching(environment)) == rules.ALONE
+
+    decisions(directory, rules.ALONE + 50, same=False)
+    MatchDecision.objects.filter(same=False).update(decided_by="olga")
+    assert len(rules.teaching(environment)) == 2 * rules.ALONE + 100
+
+
 def test_lines_that_contradict_each_other_are_not_drawn(directory: Directory) -> None:
     environment = directory.connection.environment
     rules.draw(environment=environment, lines={"automatic": True, "auto": 8.0}, actor="ada", now=NOON)
@@ -303,17 +296,6 @@ def test_lines_that_contradict_each_other_are_not_drawn(directory: Directory) ->
             rules.draw(environment=environment, lines=lines, actor="ada", now=NOON)
 
     assert AuditEntry.objects.filter(action="match_rules.changed").count() == 1
-
-
-def test_a_command_reads_all_customers_at_once_and_says_how_many_there_are(
-    org: Org, pair: Pair, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for number in range(5):
-        org.put(number)
-    call_command("know_customers", object="Account", connection=pair.salesforce.public_id)
-
-    (told,) = json.loads(capsys.readouterr().out)
-    assert (told["object"], told["known"], told["failure"]) == ("Account", 5, "")
 
 
 def test_a_command_says_what_decisions_teach(
