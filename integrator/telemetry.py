@@ -8,7 +8,12 @@ person, an address or the text of an error, which may quote any of them. Figures
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
+import math
+import os
+import threading
+import time
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -55,16 +60,19 @@ class _Nothing:
 
 
 _NOTHING = _Nothing()
+SENDING = 3  # seconds for one sending
+LAST_SENDINGS = 1.0  # seconds within which the last ones begin, once the process ends
 _wanted: tuple[str, float, str] | None = None
 _tracer: Any = None
+_beginning = threading.Lock()
 
 
 def configure(*, endpoint: str, sample: float = 1.0, process: str = "") -> bool:
     """
     Send spans to `endpoint` (OTLP over HTTP) from now on, and return whether that can be; empty: send none.
 
-    `sample` is the part of all traces that is sent, from 0 to 1. Nothing is loaded before the first span, so
-    that workers that are forked have a sender of their own.
+    `sample` is the part of all traces that is sent, from 0 to 1; what is no number sends all. Nothing is
+    loaded before the first span, so that workers that are forked have a sender of their own.
     """
     global _wanted, _tracer  # noqa: PLW0603  # one process speaks to one collector
     _wanted, _tracer = None, None
@@ -73,7 +81,7 @@ def configure(*, endpoint: str, sample: float = 1.0, process: str = "") -> bool:
     if not _is_installed():
         log.warning("traces.not_sent", reason="install requirements/otel.txt")
         return False
-    _wanted = (endpoint, min(max(sample, 0.0), 1.0), process)
+    _wanted = (endpoint, 1.0 if math.isnan(sample) else min(max(sample, 0.0), 1.0), process)
     return True
 
 
@@ -100,8 +108,9 @@ def span(name: str, **attributes: Any) -> Span:
     if _tracer is None:
         if _wanted is None:
             return _NOTHING
-        _begin(*_wanted)
-    return _Live(name, attributes)
+        _begin_once()
+    tracer = _tracer
+    return _NOTHING if tracer is None else _Live(tracer, name, attributes)
 
 
 def ids() -> dict[str, str]:
@@ -116,8 +125,30 @@ def ids() -> dict[str, str]:
     return {"trace_id": f"{here.trace_id:032x}", "span_id": f"{here.span_id:016x}"}
 
 
+def _begin_once() -> None:
+    """Begin, whichever thread comes first. What cannot be begun is told once, and never fails the work."""
+    global _wanted  # noqa: PLW0603  # as above
+    with _beginning:
+        if _tracer is not None or _wanted is None:
+            return
+        wanted = _wanted
+        try:
+            _begin(*wanted)
+        except Exception as failure:  # a wrong OTEL_ variable, an extra that does not fit
+            _wanted = None
+            log.warning("traces.not_sent", error=type(failure).__name__, exc_info=failure)
+
+
+def _forked() -> None:
+    global _beginning  # noqa: PLW0603  # another thread of the parent may have held it
+    _beginning = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
 def _begin(endpoint: str, sample: float, process: str) -> None:
-    """Make the tracer of this process, which sends in the background, ten seconds at most for one sending."""
+    """Make the tracer of this process, which sends in the background."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415  # an extra
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415  # as above
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415  # as above
@@ -125,9 +156,29 @@ def _begin(endpoint: str, sample: float, process: str) -> None:
     from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: PLC0415  # as above
 
     resource = Resource.create({"service.name": "integrator", "process.role": process or "command"})
-    provider = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(sample)))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=10)))
+    sender: Any = _Sender(OTLPSpanExporter(endpoint=endpoint, timeout=SENDING))
+    provider = TracerProvider(
+        resource=resource, sampler=ParentBased(TraceIdRatioBased(sample)), shutdown_on_exit=False
+    )
+    provider.add_span_processor(BatchSpanProcessor(sender))
+    atexit.register(lambda: (sender.hurry(), provider.shutdown()))
     use(provider)
+
+
+class _Sender:
+    """An exporter whose last sendings hold the end of a process up for some seconds at most."""
+
+    def __init__(self, exporter: Any) -> None:
+        self._exporter, self._ends_at = exporter, float("inf")
+
+    def hurry(self) -> None:
+        self._ends_at = time.monotonic() + LAST_SENDINGS
+
+    def export(self, spans: Any) -> Any:
+        return self._exporter.export(spans) if time.monotonic() < self._ends_at else None
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
 
 
 class _Live:
@@ -135,8 +186,8 @@ class _Live:
 
     __slots__ = ("_dropped", "_span", "_token")
 
-    def __init__(self, name: str, attributes: dict[str, Any]) -> None:
-        self._span = _tracer.start_span(
+    def __init__(self, tracer: Any, name: str, attributes: dict[str, Any]) -> None:
+        self._span = tracer.start_span(
             name, attributes=_named(attributes), record_exception=False, set_status_on_exception=False
         )
         self._dropped = False

@@ -133,6 +133,28 @@ def test_log_lines_carry_the_trace_and_a_failure_only_its_name(told: Any) -> Non
     assert logs.traced(None, "info", {"event": "x"}) == {"event": "x"}
 
 
+def test_traces_that_cannot_be_begun_or_sent_fail_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
+    assert telemetry.configure(endpoint="http://127.0.0.1:9/v1/traces")
+    with telemetry.span("work"):
+        pass
+    assert not telemetry.is_on()
+
+    class Exporter:
+        sent = 0
+
+        def export(self, spans: Any) -> None:
+            self.sent += 1
+
+    exporter = Exporter()
+    sender = telemetry._Sender(exporter)
+    sender.export([])
+    monkeypatch.setattr(telemetry, "LAST_SENDINGS", -1.0)
+    sender.hurry()
+    sender.export([])
+    assert exporter.sent == 1
+
+
 def test_while_it_is_off_a_span_is_nothing_and_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert telemetry.configure(endpoint="") is False
     assert telemetry.span("a") is telemetry.span("b")
