@@ -21,6 +21,7 @@ from flows.finding import Place
 from flows.leading import SWITCHED_OFF
 from flows.models import Event, Fate, Flow, FlowVersion, Run
 from flows.queries import OUT_OF_ORDER, first_id
+from integrator.accounts.models import Environment
 from integrator.web import LARGEST_ID
 
 M = TypeVar("M", bound=Model)
@@ -203,6 +204,11 @@ def _versions(place: Place, filters: Filters) -> list[int]:
     if filters.flow:
         found = found.filter(flow__public_id=filters.flow)
     return list(found.values_list("pk", flat=True).distinct())
+
+
+def is_elsewhere(connection: str, here: Environment) -> bool:
+    """Tell whether a list is narrowed to a connection of another environment, as a saved view may be."""
+    return bool(connection) and not Connection.objects.filter(environment=here, public_id=connection).exists()
 
 
 def _connection(place: Place, public_id: str) -> int:

@@ -32,13 +32,15 @@ from flows.steps import mendable
 from integrator import vault
 from integrator.accounts import audit
 
-__all__ = ["OWN", "Busy", "Choice", "NotPossible", "cancel", "live_version", "retry"]
+__all__ = ["OWN", "Busy", "Choice", "NotPossible", "can_be_hastened", "cancel", "live_version", "retry"]
 
 Choice = Literal["own", "live"]  # the version that the run had, or the one that is live now
 OWN: Choice = "own"
 
 AGAIN = "Done once more, as a person asked"
 _IN_WORK = "A worker is trying it at this moment, and its calls cannot be taken back. Ask again in a moment."
+
+_UNKNOWN = 0
 
 
 class Busy(Exception):
@@ -53,6 +55,12 @@ def live_version(run: Run) -> Deployment | None:
     """Return which version of the run's flow is live for its pair, if one is and the flow is switched on."""
     live = Deployment.objects.filter(flow=run.flow_id, pair=run.pair_id, ended_at=None, enabled=True)
     return live.select_related("version").first()
+
+
+def can_be_hastened(run: Run, now: datetime) -> bool:
+    """Tell whether a run comes to its turn later than `now` by itself."""
+    waits = run.next_attempt_at is not None and run.next_attempt_at > now
+    return run.state == Run.State.RETRYING or (run.state == Run.State.READY and waits)
 
 
 def retry(*, run: Run, version: Choice = OWN, actor: str, now: datetime) -> Run:
@@ -98,17 +106,30 @@ def cancel(*, run: Run, reason: str, actor: str, now: datetime) -> Run:
             raise NotPossible("It has ended already. There is nothing to cancel.")
         if locked.state == Run.State.DEAD:
             raise NotPossible("It gave up already. Retry it, or discard its dead letter.")
-        _wait_no_more(locked)
         told = f"Cancelled: {reason}"
         asked = Review.objects.open().filter(run=locked).first()
-        if asked is not None:  # which is told, and stands in the audit trail, as the end of its question
-            reviews.discard(review=asked, reason=told, actor=actor, now=now)
-            locked.refresh_from_db(fields=["state", "fate", "reason", "finished_at", "next_attempt_at"])
+        if asked is None:
+            _wait_no_more(locked)
+            locked.discard(reason=told, now=now)
+            _settle(locked, locked, Fate.DISCARDED, now)
+            _audit("run.cancelled", locked, actor, now, reason=reason)
             return locked
-        locked.discard(reason=told, now=now)
-        _settle(locked, locked, Fate.DISCARDED, now)
-        _audit("run.cancelled", locked, actor, now, reason=reason)
-    return locked
+    return _with_its_question(locked, asked, told, actor, now)
+
+
+def _with_its_question(run: Run, asked: Review, told: str, actor: str, now: datetime) -> Run:
+    """
+    Close the question and end its run, which stands in the audit trail as the end of the question.
+
+    It is no part of another transaction: what else waits for the answer is locked after it.
+    """
+    try:
+        reviews.discard(review=asked, reason=told, actor=actor, now=now)
+    except reviews.AlreadyHandled:
+        raise Busy("Its question was answered at this moment. Ask again.") from None
+    _wait_no_more(run)
+    run.refresh_from_db(fields=["state", "fate", "reason", "finished_at", "next_attempt_at"])
+    return run
 
 
 def _locked(run: Run) -> Run:
@@ -121,7 +142,8 @@ def _locked(run: Run) -> Run:
     held = dict(Lane.objects.filter(id__in=lanes).locked().values_list("id", "worker"))
     known = Run.objects.select_related("flow", "version", "event", "pair__environment__workspace")
     locked = known.select_for_update(of=("self",)).get(pk=run.pk)
-    if locked.state in Run.UNFINISHED and held.get(locked.lane_id) is not None:
+    # It may have come to another lane while this one was waited for.
+    if locked.state in Run.UNFINISHED and held.get(locked.lane_id, _UNKNOWN) is not None:
         raise Busy(_IN_WORK)
     return locked
 
@@ -188,7 +210,7 @@ def _opened(mending: Mending) -> Edit | Fix:
 
 def _at_once(run: Run, now: datetime) -> Run:
     """Make the same run due at once, with a fresh budget of tries."""
-    if run.state == Run.State.READY and (run.next_attempt_at is None or run.next_attempt_at <= now):
+    if run.state == Run.State.READY and not can_be_hastened(run, now):
         raise NotPossible("It is queued already, and is done as soon as a worker is free.")
     run.begin_again(now=now)
     _settle(run, run, Fate.QUEUED, now)

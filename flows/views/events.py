@@ -34,6 +34,7 @@ def events(request: HttpRequest, workspace: str, environment: str) -> HttpRespon
         "filters": filters,
         "tabs": _tabs(place, filters, now),
         "connections": Connection.objects.filter(environment=here).order_by("name"),
+        "elsewhere": {"connection": narrowing.is_elsewhere(filters.connection, here)},
         "periods": narrowing.PERIODS.items(),
         "workspace": scope_of(request).workspace,
         "environment": here,

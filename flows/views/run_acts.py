@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -26,28 +27,35 @@ class Acts:
     """What can be done with a run now, whoever may do it."""
 
     retry: str = ""  # what the button says; empty where it cannot be done
+    own: bool = False  # whether its own version can do it, too: what is queued comes by itself
     live: Deployment | None = None  # another version that can do it in place of the run's own
     cancel: bool = False
     hint: str = ""
 
 
+SOON = "It is tried at once instead of at its next turn. What a step waits for is waited for still."
 RETRY = {
+    Run.State.READY: ("Run", "A new run does it in place of this one."),
     Run.State.DONE: ("Run again", "A new run reads the object first and does the flow from the top."),
-    Run.State.RETRYING: ("Try now", "It is tried at once instead of at its next turn."),
+    Run.State.RETRYING: ("Try now", SOON),
     Run.State.DEAD: ("Retry", "It reads the object first and does the flow from the top."),
 }
 ONCE = "What must happen once, such as creating a record or telling somebody, is not done a second time."
 
 
-def acts_of(run: Run) -> Acts:
-    """Return what can be done with `run`."""
+def acts_of(run: Run, now: datetime) -> Acts:
+    """Return what can be done with `run` at `now`."""
     is_open = run.state in Run.UNFINISHED
     if run.event.purged_at is not None:
         return Acts(cancel=is_open, hint="The content of its event was deleted when its time was over.")
-    retry, hint = RETRY.get(Run.State(run.state), ("", ""))
-    live = reruns.live_version(run) if run.state != Run.State.WAITING else None
+    own = run.state in (Run.State.DONE, Run.State.DEAD) or reruns.can_be_hastened(run, now)
+    state = Run.State.RETRYING if own and run.state == Run.State.READY else Run.State(run.state)
+    retry, hint = RETRY.get(state, ("", ""))
+    live = reruns.live_version(run) if retry else None
     other = live if live is not None and live.version_id != run.version_id else None
-    return Acts(retry, other, is_open, f"{hint} {ONCE}" if hint else "")
+    if not own and other is None:
+        return Acts(cancel=is_open)
+    return Acts(retry, own, other, is_open, f"{hint} {ONCE}" if hint else "")
 
 
 @require("runs.retry")

@@ -70,6 +70,10 @@ def _choices(here: Environment, filters: Filters) -> dict[str, Any]:
         "flows": flows,
         "versions": versions.values_list("number", flat=True)[:MOST_VERSIONS] if filters.flow else [],
         "connections": Connection.objects.filter(environment=here).order_by("name"),
+        "elsewhere": {
+            "flow": bool(filters.flow) and not flows.filter(public_id=filters.flow).exists(),
+            "connection": narrowing.is_elsewhere(filters.connection, here),
+        },
     }
 
 
@@ -87,7 +91,7 @@ def run(request: HttpRequest, workspace: str, environment: str, run: str) -> Htt
     body = traces.body_of(found.event) if may_read else None
     context: dict[str, Any] = {
         "run": found,
-        "acts": run_acts.acts_of(found),
+        "acts": run_acts.acts_of(found, timezone.now()),
         "tries": traces.tries_of(found, values=may_read),
         "letter": DeadLetter.objects.unresolved().filter(run=found).first(),
         "question": Review.objects.open().filter(run=found).first(),
