@@ -161,7 +161,8 @@ def _begin(endpoint: str, sample: float, process: str) -> None:
         resource=resource, sampler=ParentBased(TraceIdRatioBased(sample)), shutdown_on_exit=False
     )
     provider.add_span_processor(BatchSpanProcessor(sender))
-    atexit.register(lambda: (sender.hurry(), provider.shutdown()))
+    atexit.register(provider.shutdown)
+    atexit.register(sender.hurry)  # which is called first
     use(provider)
 
 
