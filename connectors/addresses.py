@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import threading
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import LocationParseError
@@ -19,6 +20,7 @@ from urllib3.util import parse_url
 STRIPE_HOSTS = frozenset({"api.stripe.com"})
 SALESFORCE_DOMAIN = ".salesforce.com"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOK_UP_SECONDS = 5.0
 EXAMPLES = {"stripe": "https://api.stripe.com", "salesforce": "https://acme.my.salesforce.com"}
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -64,17 +66,42 @@ def public_address(host: str, port: int | None) -> str:
     Return an address that `host` means, if it means nothing but public ones.
 
     :raises NotPublic: if one of them is not
+    :raises TimeoutError: if nobody says so within `LOOK_UP_SECONDS`
     :raises OSError: if nobody knows the name
     """
-    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    found = _meant(host, port)
     if not found or not all(_is_public(address) for address in found):
         raise NotPublic(f"{host} leads into a private network or to this machine.")
     return found[0]
 
 
-# What embeds an address of the older sort, which may be a private one (RFC 6052, 3056, 4380).
-_EMBEDDING = [
-    ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+def _meant(host: str, port: int | None) -> list[str]:
+    """Return what `host` means. The library's own look-up has no deadline, so it gets a thread of its own."""
+    found: list[str] = []
+    failures: list[Exception] = []
+
+    def look_up() -> None:
+        try:
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.extend(str(info[4][0]) for info in infos)
+        except Exception as failure:  # told by whoever waits
+            failures.append(failure)
+
+    thread = threading.Thread(target=look_up, name="look-up", daemon=True)
+    thread.start()
+    thread.join(LOOK_UP_SECONDS)
+    if thread.is_alive():
+        raise TimeoutError(f"Nobody says in time where {host} leads.")
+    if failures:
+        raise failures[0]
+    return found
+
+
+# What embeds an address of the older sort, which may be a private one (RFC 6052, 3056, 4380, 4291),
+# and the site-local ones of old (RFC 3879).
+_NOT_ALONE = [
+    ipaddress.ip_network(net)
+    for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "fec0::/10")
 ]
 
 
@@ -86,7 +113,7 @@ def _is_public(address: str) -> bool:
     if isinstance(found, ipaddress.IPv6Address):
         if found.ipv4_mapped is not None:
             return _is_public(str(found.ipv4_mapped))
-        if any(found in net for net in _EMBEDDING):
+        if any(found in net for net in _NOT_ALONE):
             return False
     return found.is_global and not found.is_multicast
 

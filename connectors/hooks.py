@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from django.conf import settings
@@ -19,12 +19,13 @@ from requests.utils import get_environ_proxies, select_proxy
 
 from connectors import outbound
 from connectors.addresses import LOOPBACK, NotAllowed, NotPublic, dialled, public_address
-from integrator.kernel.redact import redact_text
+from integrator.kernel.redact import MASK, redact_text
 
 DEADLINE = 10.0  # seconds for one post, from connecting to the last byte
 MAX_BYTES = 64 * 1024
 LONGEST = 2000  # characters of an address
 MOST_SAID = 200  # characters of an answer that are kept
+SHORTEST_SECRET = 6  # signs of a piece of an address that is masked where an answer repeats it
 LONGEST_WAIT = 3600  # seconds that an answer may ask for
 _NUMBER = re.compile(r"(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+))*")
 _EXAMPLE = "https://hooks.example.com/alerts"
@@ -101,7 +102,7 @@ def post(address: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         raise NotPosted("It does not answer in time.") from failure
     except (requests.RequestException, OSError) as failure:
         raise NotPosted("It cannot be reached, or it broke off.") from failure
-    return Answer(answer.status_code, _said(answer), _retry_after(answer))
+    return Answer(answer.status_code, _said(answer, address), _retry_after(answer))
 
 
 def _look_up(address: str, host: str) -> None:
@@ -113,13 +114,26 @@ def _look_up(address: str, host: str) -> None:
     except OSError as failure:
         if select_proxy(address, get_environ_proxies(address)):
             return  # the proxy knows names that this machine does not
+        if isinstance(failure, TimeoutError):
+            raise NotPosted(str(failure)) from failure
         raise NotPosted(f"Nobody knows the name {host}.") from failure
 
 
-def _said(answer: requests.Response) -> str:
+def _said(answer: requests.Response, address: str) -> str:
     text = answer.content[:4096].decode("utf-8", "replace")
     printable = "".join(sign if sign.isprintable() else " " for sign in text)
-    return redact_text(" ".join(printable.split()))[:MOST_SAID]
+    return redact_text(_without(" ".join(printable.split()), address))[:MOST_SAID]
+
+
+def _without(text: str, address: str) -> str:
+    """Mask what `text` repeats of the path and query of `address`, which are as good as a password."""
+    parts = urlsplit(address)
+    pieces = {parts.path, parts.query, *parts.path.split("/"), *re.split("[&=]", parts.query)}
+    pieces |= {unquote(piece) for piece in pieces}
+    for piece in sorted(pieces, key=len, reverse=True):
+        if len(piece) >= SHORTEST_SECRET:
+            text = text.replace(piece, MASK)
+    return text
 
 
 def _retry_after(answer: requests.Response) -> int:

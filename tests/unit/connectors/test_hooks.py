@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -35,7 +36,8 @@ def meaning(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
     [
         "10.0.0.1", "172.16.3.4", "192.168.1.1", "127.0.0.1", "0.1.2.3", "169.254.169.254", "100.64.0.1",
         "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:10.0.0.1",
-        "64:ff9b::a00:1", "2002:a00:1::", "2001:0:a00:1::", "nonsense",
+        "64:ff9b::a00:1", "2002:a00:1::", "2001:0:a00:1::", "::7f00:1", "fec0::1",
+        "nonsense",
     ],
 )  # fmt: skip
 def test_an_address_of_the_own_network_is_not_public(monkeypatch, address):
@@ -114,3 +116,22 @@ def test_an_answer_without_end_is_an_answer_that_did_not_come(settings):
     endless = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (hooks.MAX_BYTES + 10)
     with a_peer(endless) as peer, pytest.raises(hooks.NotPosted):
         hooks.post(f"{peer.address}/x", b"{}", {})
+
+
+def test_an_answer_that_repeats_the_address_does_not_show_it(settings):
+    settings.SANDBOX = True
+    echo = b"Cannot POST /services/T0/B0/se%20cret; se cret, tok3n-tok3n"
+    with a_peer(b"HTTP/1.1 404 Gone\r\nContent-Length: %d\r\n\r\n" % len(echo) + echo) as peer:
+        said = hooks.post(f"{peer.address}/services/T0/B0/se%20cret?key=tok3n-tok3n", b"{}", {}).said
+
+    assert said == "Cannot POST •••; •••, •••"
+
+
+def test_a_name_that_nobody_explains_in_time_is_not_waited_for(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(addresses, "LOOK_UP_SECONDS", 0.01)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(30) and [])
+
+    with pytest.raises(hooks.NotPosted, match="in time"):
+        hooks.post(HOOK, b"{}", {})
+    over.set()
