@@ -23,6 +23,7 @@ from connectors import hooks
 from connectors.addresses import NotAllowed
 from connectors.models import Connection
 from flows.models import Change
+from integrator import vault
 from integrator.accounts import audit
 from integrator.accounts.models import Environment, Workspace
 from integrator.kernel.refusals import Unacceptable
@@ -93,7 +94,7 @@ def change(*, channel: AlertChannel, given: Given, actor: str, now: datetime) ->
     """
     with transaction.atomic():
         found = _locked(channel)
-        _fill(found, given, found.secrets() if found.sealed else {})
+        _fill(found, given, _kept(found))
         _well(found)
         found.save()
         _audit(found, actor, "channel.changed", now)
@@ -143,7 +144,9 @@ def renew_secret(*, channel: AlertChannel, actor: str, now: datetime) -> str:
         found = _locked(channel)
         if found.kind != AlertChannel.Kind.WEBHOOK:
             raise Unacceptable("Only signed webhooks have a secret.")
-        kept = found.secrets()
+        kept = _kept(found)
+        if "url" not in kept:
+            raise Unacceptable("Its address cannot be read any more. Change it first: enter it anew.")
         kept["older"], kept["secret"] = kept.get("secret", ""), _new_secret()
         found.keep(kept)
         found.older_until = now + OVERLAP
@@ -176,6 +179,14 @@ def test(*, channel: AlertChannel, actor: str, now: datetime) -> AlertDispatch:
 def _locked(channel: AlertChannel) -> AlertChannel:
     rows: QuerySet[AlertChannel] = AlertChannel.objects.filter(deleted_at__isnull=True)
     return rows.select_related("workspace").select_for_update(of=("self",)).get(pk=channel.pk)
+
+
+def _kept(channel: AlertChannel) -> dict[str, str]:
+    """Return its secrets; where the key is lost that sealed them, what can be made anew without asking."""
+    try:
+        return channel.secrets()
+    except vault.Unreadable:
+        return {"secret": _new_secret()} if channel.kind == AlertChannel.Kind.WEBHOOK else {}
 
 
 def _well(channel: AlertChannel) -> None:

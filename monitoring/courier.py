@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from connectors import outbound
@@ -26,8 +27,10 @@ from integrator.accounts.models import Environment
 from integrator.kernel.redact import redact_text
 from monitoring import packing, transports
 from monitoring.channel_models import FAILURE_LENGTH
-from monitoring.models import AlertChannel, AlertDispatch
-from monitoring.transports import NotSent, Way
+from monitoring.models import AlertChannel, AlertDispatch, AlertNotice
+from monitoring.notices import speaks
+from monitoring.ruling import News
+from monitoring.transports import NotSent, OutOfTime, Way
 from monitoring.wording import Message
 
 log = structlog.get_logger(__name__)
@@ -37,9 +40,11 @@ FIRST_BACKOFF, LONGEST_BACKOFF = timedelta(seconds=10), timedelta(minutes=15)
 FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=5)
 PATIENCE = timedelta(days=1)  # after which a message is given up: nobody wants yesterday's alerts one by one
 REFUSALS = 5  # final refusals of a message after which it is given up
-AT_ONCE = 500  # messages that are looked at in one pass
 MOST_CHANNELS, MOST_EACH = 50, 5  # channels of one pass, and messages of each
-WIDTH, DEADLINE = 8, 60.0
+# Seconds for all of them, first by the network alone and then by the gateway: both end before a claim does.
+WIDTH, DEADLINE = 8, 45.0
+LEAST = 12.0  # seconds that have to be left for another message to be begun
+UNREADABLE = "Its address and secret cannot be read: the key that sealed them is lost. Enter it anew."
 KEPT_FOR = timedelta(days=90)
 
 
@@ -62,10 +67,11 @@ def deliver(*, now: datetime) -> int:
     apart = [load for load in loads if load.way.kind != AlertChannel.Kind.EVENT]
     outbound.each(lambda load: _carry(load, now), apart, width=WIDTH, deadline=DEADLINE)
     sent = sum(_settle(load) for load in apart)
-    for load in loads:
-        if load.way.kind == AlertChannel.Kind.EVENT:  # by the gateway, which needs the database
-            _carry(load, now)
-            sent += _settle(load)
+    with outbound.within(DEADLINE):
+        for load in loads:
+            if load.way.kind == AlertChannel.Kind.EVENT:  # by the gateway, which needs the database
+                _carry(load, now)
+                sent += _settle(load)
     return sent
 
 
@@ -82,25 +88,48 @@ def forget(*, now: datetime) -> int:
 
 def _loads(now: datetime) -> list[_Load]:
     """Return what to send, claimed; channels that rest are left alone."""
-    due = AlertDispatch.objects.waiting().filter(due_at__lte=now).order_by("due_at", "id")
     rows: dict[int, list[AlertDispatch]] = defaultdict(list)
-    for row in due.select_related("channel__workspace", "channel__connection")[:AT_ONCE]:
-        channel = row.channel
-        resting = channel.rests_until is not None and channel.rests_until > now
-        if (row.test or not resting) and len(rows[channel.pk]) < MOST_EACH:
-            rows[channel.pk].append(row)
+    for row in _true(_due(now), now):
+        rows[row.channel_id].append(row)
     loads = []
-    for those in [those for those in rows.values() if those][:MOST_CHANNELS]:
+    for those in list(rows.values())[:MOST_CHANNELS]:
         channel = those[0].channel
-        try:
-            way = _way(channel, now)
-        except vault.Unreadable:
-            _give_up(those, "Its key is lost: enter the channel anew.", now)
-            continue
         claimed = [(row, _message(row)) for row in those if _claim(row, now)]
-        if claimed:
-            loads.append(_Load(channel, way, claimed))
+        if not claimed:
+            continue
+        try:
+            loads.append(_Load(channel, _way(channel, now), claimed))
+        except vault.Unreadable:
+            failed = (claimed[0][0], UNREADABLE, NotSent(UNREADABLE))
+            _settle(_Load(channel, Way(kind=channel.kind), claimed, [failed]))
     return loads
+
+
+def _due(now: datetime) -> list[AlertDispatch]:
+    """
+    Return what may be sent now: of each channel the oldest few, so that none has to wait for another's many.
+
+    A channel that rests is sent tests alone, and one that is switched off nothing.
+    """
+    at_work = Q(channel__rests_until=None) | Q(channel__rests_until__lte=now) | Q(test=True)
+    in_its_turn = Window(RowNumber(), partition_by=F("channel"), order_by=(F("due_at"), F("id")))
+    due = AlertDispatch.objects.waiting().filter(at_work, due_at__lte=now, channel__enabled=True)
+    due = due.annotate(turn=in_its_turn).filter(turn__lte=MOST_EACH).order_by("turn", "due_at", "id")
+    return list(due.select_related("channel__workspace", "channel__connection")[: MOST_CHANNELS * MOST_EACH])
+
+
+def _true(rows: Sequence[AlertDispatch], now: datetime) -> list[AlertDispatch]:
+    """Leave out, and give up, what says that nobody has acknowledged an alert, and somebody has meanwhile."""
+    told: dict[int, list[bool]] = defaultdict(list)
+    notices = AlertNotice.objects.filter(dispatch__in=rows).select_related("alert")
+    for notice in notices:
+        open_yet = notice.alert.acknowledged_at is None and notice.alert.closed_at is None
+        reminds = notice.news in (News.ESCALATED, News.REPEATED)
+        told[notice.dispatch_id or 0].append(not reminds or (open_yet and speaks(notice.alert, now)))
+    untrue = [row for row in rows if told[row.pk] and not any(told[row.pk])]
+    if untrue:
+        _give_up(untrue, "Not sent any more: the alert was acknowledged, muted or over before.", now)
+    return [row for row in rows if row not in untrue]
 
 
 def _way(channel: AlertChannel, now: datetime) -> Way:
@@ -137,12 +166,16 @@ def _claim(row: AlertDispatch, now: datetime) -> bool:
 def _carry(load: _Load, now: datetime) -> None:
     """Send the messages of one channel one after the other, until one does not arrive."""
     for row, message in load.messages:
+        if outbound.seconds_left() < LEAST:
+            break
         try:
             said = transports.send(load.way, message, reached=row.reached, now=now)
         except NotSent as failure:
             load.ends.append((row, str(failure), failure))
             if not row.test:
                 break
+        except OutOfTime:
+            break
         except Exception as failure:  # a fault of ours with one message is no reason to stop all others
             log.exception("channel.failed", channel=load.channel.public_id)
             load.ends.append((row, type(failure).__name__, NotSent(type(failure).__name__)))
@@ -164,15 +197,20 @@ def _settle(load: _Load) -> int:
                 arrived += 1
                 row.sent_at = now
                 _well(channel, now)
+                row.save(update_fields=["answer", "reached", "sent_at", "given_up_at"])
             else:
                 _postpone(row, failure, now)
                 if not row.test:
                     _rest(channel, row.answer, failure, now)
-            row.save(update_fields=["answer", "reached", "sent_at", "given_up_at", "due_at"])
+                # Not if it was dropped meanwhile, or sent by another process.
+                AlertDispatch.objects.waiting().filter(pk=row.pk).update(
+                    answer=row.answer, reached=row.reached, due_at=row.due_at, given_up_at=row.given_up_at
+                )
         channel.save(update_fields=["failures", "failure", "rests_until", "failed_since", "last_sent_at"])
         # What was claimed and not come to is due again at once, when the channel has rested.
-        left = [row.pk for row, _ in load.messages[len(load.ends) :]]
-        AlertDispatch.objects.waiting().filter(pk__in=left).update(due_at=now, attempts=F("attempts") - 1)
+        for row, _ in load.messages[len(load.ends) :]:
+            left = AlertDispatch.objects.waiting().filter(pk=row.pk)
+            left.update(due_at=now, attempts=F("attempts") - 1, reached=row.reached)
         _tell(load, now)
     return arrived
 
