@@ -145,6 +145,7 @@ class _Changes:
         _mail_the_end(self.over, now=self.now)
         notices.opened(opened, rules, now=self.now)
         if self.risen:
+            _mail_earlier(self.risen, rules, now=self.now)
             notices.risen(self.risen, rules, now=self.now)
         if self.again:
             notices.again(self.again, rules, now=self.now)
@@ -207,6 +208,17 @@ def _due(alert: Alert, news: AlertDelivery.News, terms: Terms, now: datetime) ->
         due = now if last is None else max(now, last + AGAIN_EVERY)
     critical = alert.severity == Severity.CRITICAL
     return (terms.quiet.over_at(due, critical=critical) if terms.quiet else None) or due
+
+
+def _mail_earlier(alerts: Iterable[Alert], rules: Rules, *, now: datetime) -> None:
+    """Let no mail wait for quiet hours to end if its alert matters so much by now that it need not."""
+    for alert in alerts:
+        terms = rules.for_administrators(alert)
+        if terms is None:
+            continue
+        due = _due(alert, AlertDelivery.News.OPENED, terms, now)
+        waiting = alert.deliveries.filter(AlertDelivery.WAITING, attempts=0, due_at__gt=due)
+        waiting.filter(news=AlertDelivery.News.OPENED).update(due_at=due)
 
 
 def _mail_the_end(alerts: Iterable[Alert], *, now: datetime) -> None:

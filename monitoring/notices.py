@@ -88,17 +88,28 @@ def opened(alerts: Iterable[Alert], rules: Rules, *, now: datetime) -> None:
 
 
 def risen(alerts: Sequence[Alert], rules: Rules, *, now: datetime) -> None:
-    """Plan whom to tell of `alerts` that matter more than before, and who was not told of them yet."""
+    """
+    Plan whom to tell of `alerts` that matter more than before, and who was not told of them yet.
+
+    What waits, for quiet hours to end or for its like, is looked at anew: it may be told at once by now.
+    """
     known = defaultdict(set)
-    for alert_id, channel in AlertNotice.objects.filter(alert__in=alerts).values_list("alert", "channel"):
-        known[alert_id].add(channel)
-    _keep(
+    waiting = {}
+    for notice in AlertNotice.objects.filter(alert__in=alerts):
+        known[notice.alert_id].add(notice.channel_id)
+        if notice.dispatch_id is None:
+            waiting[notice.alert_id, notice.channel_id, notice.news] = notice
+    planned = [
         one
         for alert in alerts
         if speaks(alert, now) and alert.acknowledged_at is None
         for one in rules.plan(alert, News.OPENED, now=now)
-        if one.channel_id not in known[alert.pk]
-    )
+    ]
+    _keep(one for one in planned if one.channel_id not in known[one.alert_id])
+    for one in planned:
+        there = waiting.get((one.alert_id, one.channel_id, one.news))
+        if there is not None and one.due_at < there.due_at:
+            AlertNotice.objects.filter(pk=there.pk, dispatch=None).update(due_at=one.due_at)
 
 
 def again(alerts: Sequence[Alert], rules: Rules, *, now: datetime) -> None:

@@ -15,7 +15,7 @@ from integrator.accounts.models import Environment, Workspace
 from integrator.kernel.refusals import Unacceptable
 from monitoring.channels import tell_pages
 from monitoring.conditions import KINDS, Severity
-from monitoring.models import AlertChannel, AlertNotice, AlertRule, AlertRuleStep
+from monitoring.models import AlertChannel, AlertDelivery, AlertNotice, AlertRule, AlertRuleStep
 from monitoring.notices import BY_DEFAULT
 from monitoring.packing import LONGEST_WINDOW
 from monitoring.ruling import UNTOLD
@@ -170,6 +170,9 @@ def _locked(rule: AlertRule) -> AlertRule:
 
 def _drop(rule: AlertRule) -> None:
     AlertNotice.objects.filter(rule=rule, dispatch=None).delete()
+    if rule.administrators:
+        mails = AlertDelivery.objects.filter(AlertDelivery.WAITING, attempts=0)
+        mails.filter(alert__workspace=rule.workspace_id).delete()
 
 
 def _fill(rule: AlertRule, given: Given) -> None:

@@ -127,12 +127,12 @@ class Planned:
 
 
 def holding(rules: Iterable[Terms], incident: Incident) -> list[Terms]:
-    """Return the rules that tell of `incident`, in their order."""
+    """Return the rules that tell of `incident`, in their order; one that tells nobody stops no other."""
     found: list[Terms] = []
     for terms in rules:
         if terms.fits(incident):
             found.append(terms)
-            if terms.stops:
+            if terms.stops and terms.steps:
                 break
     return found
 

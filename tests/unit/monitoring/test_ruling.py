@@ -74,6 +74,12 @@ def test_a_rule_that_stops_hides_those_behind_it_where_it_fits():
     assert [one[0] for one in told(rules, an_incident(kind="reviews"))] == [PAGER]
 
 
+def test_a_rule_whose_channels_are_all_switched_off_hides_nothing():
+    rules = [a_rule(1, steps=(), stops=True), a_rule(2, steps=(Step(PAGER),))]
+
+    assert [one[0] for one in told(rules, an_incident())] == [PAGER]
+
+
 def test_nobody_acknowledges_so_the_next_channel_is_told():
     rule = a_rule(steps=(Step(CHAT), Step(PAGER, minutes(15))))
 
