@@ -15,7 +15,7 @@ from monitoring.models import AlertChannel, AlertRule
 from monitoring.rules import GivenStep
 
 URGENCIES = [(one.value, {"info": "Information"}.get(one.value, one.value.capitalize())) for one in Severity]
-ESCALATIONS = (1, 2)
+ESCALATIONS = 2  # that are offered at least
 KINDS: list[tuple[str, str]] = sorted(rules.TELLABLE.items(), key=lambda one: one[1])
 
 
@@ -224,7 +224,11 @@ class RuleForm(forms.Form):
         mine = AlertChannel.objects.of(workspace)
         self._choose("environments", Environment.objects.filter(workspace=workspace).order_by("position"))
         self._choose("first", mine)
-        for number in ESCALATIONS:
+        self._window = rule.window_seconds if rule is not None else 0
+        # A rule that was made by REST may have more of them than are offered otherwise: none may get lost.
+        made = rule.steps.filter(after_minutes__gt=0).count() if rule is not None and rule.pk else 0
+        self._numbers = range(1, max(ESCALATIONS, made) + 1)
+        for number in self._numbers:
             self.fields[f"after_{number}"] = forms.IntegerField(
                 label="If nobody acknowledges within (minutes)",
                 min_value=1,
@@ -237,6 +241,13 @@ class RuleForm(forms.Form):
         if self.administrators:
             for name in NOT_FOR_ADMINISTRATORS:
                 del self.fields[name]
+            for number in self._numbers:
+                del self.fields[f"after_{number}"], self.fields[f"then_{number}"]
+
+    @property
+    def escalations(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
+        """The fields of each escalation: after how many minutes, and who is told."""
+        return [(self[f"after_{number}"], self[f"then_{number}"]) for number in self._numbers]
 
     def _choose(self, name: str, rows: Any) -> None:
         self.fields[name].queryset = rows  # type: ignore[attr-defined]  # it is a choice of rows
@@ -244,7 +255,7 @@ class RuleForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Return what was entered; an escalation has both its minutes and its channel."""
         found = super().clean() or {}
-        for number in () if self.administrators else ESCALATIONS:
+        for number in () if self.administrators else self._numbers:
             after, then = found.get(f"after_{number}"), found.get(f"then_{number}")
             if (after is None) != (then is None) and f"after_{number}" not in self.errors:
                 self.add_error(f"after_{number}", "Say both: after how many minutes, and who is told.")
@@ -270,17 +281,21 @@ class RuleForm(forms.Form):
             steps=self._steps(),
             stops=said["stops"],
             tells_end=said["tells_end"],
-            window_seconds=said["window_minutes"] * 60,
+            window_seconds=self._seconds(said["window_minutes"]),
             per_hour=said["per_hour"],
             repeat_minutes=said["repeat_minutes"],
             **common,
         )
 
+    def _seconds(self, minutes: int) -> int:
+        """Return how long it gathers: to the second as it was where the minutes are as they were."""
+        return self._window if minutes == self._window // 60 else minutes * 60
+
     def _steps(self) -> list[GivenStep]:
         said = self.cleaned_data
         later = [
             GivenStep(said[f"then_{number}"], said[f"after_{number}"])
-            for number in ESCALATIONS
+            for number in self._numbers
             if said[f"then_{number}"] is not None and said[f"after_{number}"]
         ]
         return [*(GivenStep(channel) for channel in said["first"]), *later]
@@ -288,7 +303,6 @@ class RuleForm(forms.Form):
 
 NOT_FOR_ADMINISTRATORS = (
     "name", "first", "window_minutes", "per_hour", "repeat_minutes", "tells_end", "stops",
-    *(f"{part}_{number}" for number in ESCALATIONS for part in ("after", "then")),
 )  # fmt: skip
 # What an operation calls a field, and what the form calls it.
 FIELDS = {"steps": "first", "window_seconds": "window_minutes"}
@@ -313,8 +327,6 @@ def kept(rule: AlertRule) -> dict[str, Any]:
         "quiet_lets_critical": rule.quiet_lets_critical,
         "tells_end": rule.tells_end,
         "stops": rule.stops,
-        **{f"after_{number}": step.after_minutes for number, step in zip(ESCALATIONS, later, strict=False)},
-        **{
-            f"then_{number}": step.channel.public_id for number, step in zip(ESCALATIONS, later, strict=False)
-        },
+        **{f"after_{number}": step.after_minutes for number, step in enumerate(later, 1)},
+        **{f"then_{number}": step.channel.public_id for number, step in enumerate(later, 1)},
     }

@@ -122,6 +122,20 @@ def test_a_rule_is_entered_shown_in_words_and_changed(ada):
     assert (rule.name, rule.steps.get().channel) == ("Night", pager)
 
 
+def test_a_page_that_is_kept_as_it_is_keeps_what_only_rest_can_say(ada):
+    chat = a_channel("Chat")
+    rule = a_rule(chat, (chat, 5), (chat, 10), (chat, 15), window_seconds=90)
+    form = page(ada, f"rules/{rule.public_id}/").context["form"]
+
+    fields = [field for field in form if field.value() is not None and field.value() is not False]
+    answer = page(ada, f"rules/{rule.public_id}/", {field.name: field.value() for field in fields})
+
+    assert answer.status_code == 302
+    rule.refresh_from_db()
+    assert [step.after_minutes for step in rule.steps.all()] == [0, 5, 10, 15]
+    assert rule.window_seconds == 90
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
