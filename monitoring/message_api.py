@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
@@ -25,6 +25,9 @@ class AlertMessageSerializer(serializers.ModelSerializer[AlertDispatch]):
     bundled = serializers.BooleanField(
         source="digest", read_only=True, help_text="Whether it tells all that found no place within its hour."
     )
+    alerts = serializers.SerializerMethodField(
+        help_text="What it tells, as far as it is about this environment."
+    )
     state = serializers.CharField(read_only=True, help_text="waiting, retrying, sent or given_up.")
 
     class Meta:
@@ -34,6 +37,12 @@ class AlertMessageSerializer(serializers.ModelSerializer[AlertDispatch]):
             "attempts", "sent_at", "given_up_at", "answer",
         )  # fmt: skip
         read_only_fields = fields
+
+    def get_alerts(self, message: AlertDispatch) -> list[dict[str, Any]]:
+        """Return what the request may see of it: one message may tell of several environments."""
+        here = self.context["view"].scope.environment
+        reach = (None, here.slug) if here is not None else None
+        return [one for one in message.alerts if reach is None or one.get("environment") in reach]
 
 
 class AlertMessageFilter(RowFilter):

@@ -115,3 +115,18 @@ def test_only_administrators_change_and_strangers_find_nothing(program, stage):
         assert stranger("DELETE", path).status_code in (404, 405)
     theirs = a_given_rule(channel, environments=[])
     assert stranger.post("alert-rules/", theirs).status_code == 400
+
+
+def test_a_message_about_several_environments_tells_each_only_what_is_its_own(admin, stage):
+    channel, _ = a_channel_with_a_rule(stage.workspace)
+    message = AlertDispatch.objects.create(
+        channel=channel, subject="3 alerts", test=True, created_at=NOON, due_at=NOON,
+        alerts=[{"title": name, "environment": name} for name in ("dev", "prod", None)],
+    )  # fmt: skip
+
+    def titles(query: str = "") -> list[Any]:
+        return [one["title"] for one in admin.get(f"alert-messages/{query}").json()["results"][0]["alerts"]]
+
+    assert titles() == ["dev", "prod", None]
+    assert titles("?environment=dev") == ["dev", None]
+    assert message.alerts[1]["title"] == "prod"
