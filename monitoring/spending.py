@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.core.cache import cache
 from django.db.models import F, Min, Sum
@@ -34,6 +34,18 @@ class Hours:
     calls: Mapping[datetime, int]
     since: datetime | None
 
+    def kept(self) -> list[Any]:
+        """Return it as the cache takes it: JSON, with moments in seconds since 1970."""
+        since = None if self.since is None else self.since.timestamp()
+        return [since, [[hour.timestamp(), calls] for hour, calls in self.calls.items()]]
+
+    @classmethod
+    def of_kept(cls, kept: list[Any]) -> Hours:
+        """Return what was kept."""
+        since, calls = kept
+        begun = None if since is None else datetime.fromtimestamp(since, UTC)
+        return cls({datetime.fromtimestamp(hour, UTC): number for hour, number in calls}, begun)
+
     def of_day(self, now: datetime) -> int:
         """Return how many calls the last 24 hours had, the present hour and the 23 before it."""
         return sum(calls for hour, calls in self.calls.items() if hour > now - DAY)
@@ -49,11 +61,11 @@ def hours_of(connection: Connection, *, now: datetime) -> Hours:
     """Return the calls of the last four weeks, hour by hour, as of a minute ago: live pages ask often."""
     key = f"call-hours:{connection.pk}:{now:%d%H}"
     known = cache.get(key)
-    if isinstance(known, Hours):
-        return known
-    counted = _count(connection, now)
-    cache.set(key, counted, timeout=60)
-    return counted
+    if known is None:
+        counted = _count(connection, now)
+        cache.set(key, counted.kept(), timeout=60)
+        return counted
+    return Hours.of_kept(known)
 
 
 def _count(connection: Connection, now: datetime) -> Hours:

@@ -24,6 +24,6 @@ if SQLITE:
 STATIC_ROOT = _FOLDER / "static"
 MODELS_FOLDER = str(_FOLDER / "models")  # a model of this installation must not help
 # Counts of failed sign-ins must not be shared with tests that run at the same time.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES = {"default": {"BACKEND": "tests.caching.AsJson"}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
