@@ -12,7 +12,7 @@ from django.db import transaction
 from flows.models import FirstView, SavedView
 from flows.narrowing import Filters
 from integrator.accounts import audit
-from integrator.accounts.access import Scope
+from integrator.accounts.access import Scope, roles_in
 from integrator.accounts.models import User, Workspace
 from integrator.accounts.roles import Role
 from integrator.kernel.refusals import Unacceptable
@@ -35,13 +35,13 @@ class Who:
     workspace: Workspace
     actor: str
     person: User | None
-    is_administrator: bool
+    is_administrator: bool  # of the whole workspace, as the views are the whole workspace's
 
     @classmethod
     def of(cls, scope: Scope) -> Who:
         """Return who is behind a request."""
         person = next((one.user for one in scope.held if one.user_id is not None), None)
-        return cls(scope.workspace, scope.actor, person, Role.ADMIN.value in scope.roles)
+        return cls(scope.workspace, scope.actor, person, Role.ADMIN.value in roles_in(scope.held, None))
 
     def may_change(self, view: SavedView) -> bool:
         """Tell whether `view` is theirs to change."""
@@ -110,7 +110,9 @@ def change(
     wanted = dict(view.query) if query is None else _query(query)
     with transaction.atomic():
         Workspace.objects.select_for_update().get(pk=who.workspace.pk)
-        locked = SavedView.objects.select_for_update(of=("self",)).get(pk=view.pk)
+        locked = SavedView.objects.select_for_update(of=("self",)).filter(pk=view.pk).first()
+        if locked is None:
+            raise Refused("Somebody has just deleted this view.", field="name")
         called = locked.name if name is None else name
         open_ = locked.shared if shared is None else shared
         others = _of(who.workspace, locked.person, locked.list).exclude(pk=locked.pk)

@@ -70,7 +70,7 @@ def save(request: HttpRequest, workspace: str, environment: str) -> HttpResponse
     """Keep what a list is narrowed to."""
     form, who, now = Save(request.POST), Who.of(scope_of(request)), timezone.now()
     if not form.is_valid():
-        return refuse(request, "Give the view a name of at most 60 characters.", status=422)
+        return refuse(request, _at_fault(form), status=422)
     given = form.cleaned_data
     try:
         view = saved_views.save(
@@ -91,7 +91,7 @@ def change(request: HttpRequest, workspace: str, environment: str, view: str) ->
     """Give a view another name or other filters, share it or not, or let the list open with it."""
     found, form, who = _view(request, view), Save(request.POST), Who.of(scope_of(request))
     if not form.is_valid():
-        return refuse(request, "Give the view a name of at most 60 characters.", status=422)
+        return refuse(request, _at_fault(form), status=422)
     given, now = form.cleaned_data, timezone.now()
     query = _query(given["query"]) if given["query"] else None
     try:
@@ -121,6 +121,12 @@ def delete(request: HttpRequest, workspace: str, environment: str, view: str) ->
         return refuse(request, str(refusal), status=403)
     messages.success(request, f"“{found.name}” is deleted.")
     return redirect(f"{_list(request, list_)}?view={EVERY}")
+
+
+def _at_fault(form: Save) -> str:
+    if "query" in form.errors:
+        return "What the list is narrowed to is too long to be kept. Take a filter away first."
+    return "Give the view a name of at most 60 characters."
 
 
 def _query(text: str) -> dict[str, Any]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from flows import reruns, stepping
 from flows.models import Deployment, Link, Pair, Run, SavedView
-from integrator.accounts.models import AuditEntry
-from tests.builders import NOON, a_person
+from integrator.accounts.models import AuditEntry, Membership
+from tests.builders import NOON, a_person, an_environment
 from tests.integration.flows.given import an_event, runs
 from tests.integration.flows.reading import Reader, a_dead_run
+from tests.integration.flows.test_reruns import a_second_version
 
 pytestmark = pytest.mark.django_db
 
@@ -114,6 +120,42 @@ def test_others_see_a_view_only_when_it_is_shared_and_do_not_change_it(
     assert list(told.values_list("action", flat=True)) == ["view.saved", "view.changed", "view.deleted"]
 
 
+def test_each_view_costs_the_page_no_statement_of_its_own(reader: Reader, live: Deployment) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as asked:
+            reader.page("runs/", fate="dead")
+        return len(asked)
+
+    saved(reader, name="0", query="fate=dead")
+    few = statements()
+    for name in "123":
+        saved(reader, name=name, query="fate=dead", shared="on")
+
+    assert statements() == few
+
+
+def test_a_view_of_a_connection_elsewhere_says_so(reader: Reader, live: Deployment) -> None:
+    for list_ in ("runs", "events"):
+        assert "One that is not here" in reader.page(f"{list_}/", connection="gone")
+        assert "One that is not here" not in reader.page(f"{list_}/", fate="dead")
+    assert "One that is not here" in reader.page("runs/", flow="gone")
+
+
+def test_an_administrator_of_one_environment_alone_leaves_the_views_of_others_alone(
+    reader: Reader, live: Deployment
+) -> None:
+    view = saved(reader, name="For all", query="fate=dead", shared="on")
+    path = f"/w/acme/dev/saved-views/{view.public_id}/delete/"
+    person = a_person("ada@acme.test", "admin")
+    ada = Reader(Client(), person)
+    everywhere = Membership.objects.filter(user=person)
+    everywhere.update(environment=an_environment())
+
+    assert ada.client.post(path).status_code == 403
+    everywhere.update(environment=None)
+    assert ada.client.post(path).status_code == 302
+
+
 @pytest.mark.parametrize("form", [{"name": "", "query": "fate=dead"}, {"name": "Empty", "query": "before=x"}])
 def test_what_cannot_be_kept_is_refused(reader: Reader, live: Deployment, form: dict[str, str]) -> None:
     answer = reader.client.post("/w/acme/dev/saved-views/", {"list": "runs", **form})
@@ -139,6 +181,21 @@ def test_a_run_that_is_done_can_be_run_again_from_its_page(
     again = Run.objects.latest("pk")
     assert answer["Location"] == f"/w/acme/dev/runs/{again.public_id}/"
     assert again.replay == 1
+
+
+def test_what_is_queued_is_offered_to_another_live_version_and_what_waits_its_turn_to_be_tried_now(
+    reader: Reader, pair: Pair, live: Deployment
+) -> None:
+    (run,) = runs(pair, 1)
+    path = f"runs/{run.public_id}/"
+    assert 'name="version"' not in reader.page(path)
+
+    a_second_version(live)
+    assert "Run by version 2" in reader.page(path)
+    assert 'value="own"' not in reader.page(path)
+
+    Run.objects.filter(pk=run.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    assert "Try now by version 1" in reader.page(path)
 
 
 def test_a_run_is_cancelled_with_a_reason_by_those_who_may(
