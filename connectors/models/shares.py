@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import models, transaction
+from django.db.models import ExpressionWrapper, Q
 from django.db.models.functions import Now
 
 from connectors.models.connections import Connection
@@ -12,6 +14,28 @@ from connectors.models.connections import Connection
 
 class RateShareQuerySet(models.QuerySet["RateShare"]):
     """The parts of the rates of connections that processes hold."""
+
+    # Queries
+
+    def is_settled(
+        self, *, connection_id: int, holder: str, term: timedelta, using: float, part: float
+    ) -> bool:
+        """Tell whether `lease` would give `part` as before, and what `holder` has lasts for half a `term`."""
+        rows = self.filter(connection_id=connection_id).values_list(
+            "holder",
+            "part",
+            ExpressionWrapper(Q(until__gte=Now()), models.BooleanField()),
+            ExpressionWrapper(Q(until__gt=Now() + term / 2), models.BooleanField()),
+        )
+        mine, others = None, []
+        for name, held, stands, lasts in rows:
+            if name == holder:
+                mine = held if lasts else None
+            elif stands:
+                others.append(held)
+            else:
+                return False
+        return _part_beside(others) == part and mine == max(part, using)
 
     # Mutators. Terms are judged by the database's clock, since hosts' clocks may differ.
 
@@ -29,7 +53,7 @@ class RateShareQuerySet(models.QuerySet["RateShare"]):
             held = self.filter(connection_id=connection_id)
             held.filter(until__lt=Now()).delete()
             others = list(held.exclude(holder=holder).values_list("part", flat=True))
-            part = max(0.0, min(1.0 / (len(others) + 1), 1.0 - sum(others)))
+            part = _part_beside(others)
             self.update_or_create(
                 connection_id=connection_id,
                 holder=holder,
@@ -40,6 +64,11 @@ class RateShareQuerySet(models.QuerySet["RateShare"]):
     def give_back(self, *, holder: str, connection_id: int) -> None:
         """Leave the part that `holder` has to the others."""
         self.filter(holder=holder, connection_id=connection_id).delete()
+
+
+def _part_beside(others: Sequence[float]) -> float:
+    """Return the part of somebody beside `others`: as much as each comes to have, at most what is free."""
+    return max(0.0, min(1.0 / (len(others) + 1), 1.0 - sum(others)))
 
 
 class RateShare(models.Model):

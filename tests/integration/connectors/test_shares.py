@@ -7,8 +7,10 @@ import random
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import Sum
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 
 from connectors import gateway, shares
 from connectors.models import RateShare
@@ -48,6 +50,30 @@ def test_who_is_alone_has_the_whole_and_gives_it_up_to_whoever_comes(billing):
     RateShare.objects.give_back(holder="one", connection_id=billing.pk)
 
     assert lease(billing, "two") == 1.0
+
+
+def test_whoever_has_what_it_comes_to_looks_and_writes_nothing(billing):
+    clock = Clock()
+    mine = Shares(clock=clock)
+    mine._pid, mine._thread = os.getpid(), _NoThread()
+
+    def writes() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            mine.part(billing.pk)
+            mine.renew()
+        return sum(not query["sql"].startswith("SELECT") for query in captured)
+
+    mine.want(billing.pk)
+    assert writes() == 0
+    lease(billing, "another")
+    assert writes() > 0, "it will give half of it up"
+    assert writes() > 0, "it gives half of it up"
+    lease(billing, "another")
+    assert writes() == 0
+    RateShare.objects.update(until=Now() + shares.TERM / 3)
+    assert writes() > 0, "its term is renewed in time"
+    RateShare.objects.filter(holder="another").update(until=Now() - TERM)
+    assert writes() > 0, "it takes what somebody had who is gone"
 
 
 def test_what_a_process_had_that_is_gone_is_free_once_its_term_is_over(billing):
@@ -115,7 +141,7 @@ def test_a_part_that_is_given_up_is_free_only_when_the_turns_have_come_that_were
     mine._pid, mine._thread = os.getpid(), _NoThread()
     mine.want(billing.pk)
     mine.part(billing.pk)
-    mine.turn_in(billing.pk, 3 * shares.EVERY)  # many threads wait for their turns
+    mine.turn_in(billing.pk, 2.5 * shares.EVERY)  # many threads wait for their turns
     lease(billing, "another")
 
     def after_a_while() -> float:
