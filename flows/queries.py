@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Max, Min, Model
+from django.db.models import Count, Exists, Max, Min, Model, OuterRef
 
 from connectors.models import Connection
-from flows.lanes import database_now
-from flows.models import Event, Fate, Run, Worker
+from flows.lanes import LEASE, database_now
+from flows.models import Event, Fate, Lane, Run, Worker
 from flows.waiting import waiting_pairs
 from integrator.accounts.models import Environment
 
@@ -26,12 +26,18 @@ class Progress:
     oldest_undispatched: datetime | None
     oldest_ready_lane: datetime | None
     last_claim_at: datetime | None
+    at_work_at: datetime | None  # when one that holds lanes was last known to go on with them
     workers: int  # those that are alive
 
     @property
     def ready(self) -> bool:
         """Tell whether there is something to do now."""
         return self.oldest_ready_at is not None
+
+    @property
+    def moved_at(self) -> datetime | None:
+        """Return when a worker last took something up or went on: a pass of many calls takes nothing up."""
+        return max((at for at in (self.last_claim_at, self.at_work_at) if at is not None), default=None)
 
     @property
     def oldest_ready_at(self) -> datetime | None:
@@ -49,10 +55,13 @@ def progress() -> Progress:
     now = database_now()
     undispatched = Event.objects.undispatched().values_list("received_at", flat=True)
     alive = Worker.objects.filter(expires_at__gt=now)
+    holding = Worker.objects.filter(Exists(Lane.objects.filter(worker=OuterRef("pk"))))
+    beat = holding.aggregate(last=Max("expires_at"))["last"]  # put off by each beat of a worker that moves
     return Progress(
         oldest_undispatched=undispatched.first(),
         oldest_ready_lane=_oldest_ready_lane(now),
         last_claim_at=Worker.objects.aggregate(last=Max("last_claim_at"))["last"],
+        at_work_at=None if beat is None else beat - LEASE,
         workers=alive.count(),
     )
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from flows import confirmation, lanes, queue
 from flows.queries import Progress, progress
 
-# Work that is ready for this long, while nothing at all was claimed for QUIET, means that the pool is stuck.
+# Work that is ready for this long, while nothing at all moved for QUIET, means that the pool is stuck.
 # Both are far above a drain's turn-taking and far below the 60 s within which a stop has to be noticed.
 OVERDUE = timedelta(seconds=15)
 QUIET = timedelta(seconds=12)
@@ -36,6 +36,6 @@ def stuck(state: Progress, *, now: datetime, pool_started_at: datetime) -> str:
     oldest = state.oldest_ready_at
     if oldest is None or now - oldest < OVERDUE:
         return ""
-    if state.last_claim_at is not None and now - state.last_claim_at < QUIET:
+    if state.moved_at is not None and now - state.moved_at < QUIET:
         return ""
-    return f"work has been ready since {oldest:%H:%M:%S} UTC and nothing was claimed"
+    return f"work has been ready since {oldest:%H:%M:%S} UTC and no worker moves"

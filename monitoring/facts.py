@@ -91,10 +91,10 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Standstill:
-    """What waits for a worker, and when one last took something up."""
+    """What waits for a worker, and when one last took something up or went on."""
 
     waiting_since: datetime | None
-    last_claim_at: datetime | None
+    moved_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def gather(*, now: datetime, memory: Memory) -> Facts:
         held=_held(places),
         causes=_causes(places, memory, now),
         crashed=_crashed(places, progress.oldest_undispatched),
-        standstill=Standstill(progress.oldest_ready_at, progress.last_claim_at),
+        standstill=Standstill(progress.oldest_ready_at, progress.moved_at),
         told=tidings.told(places, memory, now),
     )
 

@@ -248,8 +248,8 @@ def _crashed(facts: Facts, now: datetime) -> Iterator[Condition]:
 
 
 def _standstill(facts: Facts, now: datetime) -> Iterator[Condition]:
-    waiting, claimed = facts.standstill.waiting_since, facts.standstill.last_claim_at
-    if waiting is None or now - waiting < OVERDUE or (claimed is not None and now - claimed < OVERDUE):
+    waiting, moved = facts.standstill.waiting_since, facts.standstill.moved_at
+    if waiting is None or now - waiting < OVERDUE or (moved is not None and now - moved < OVERDUE):
         return
     for place in facts.everywhere:
         yield Condition.at(

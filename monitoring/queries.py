@@ -57,10 +57,10 @@ def alarms(environment: Environment, *, now: datetime) -> list[Alarm]:
 def _no_workers(now: datetime) -> Alarm | None:
     """Return the alarm if events wait and no worker takes them, judged by progress and not by presence."""
     state = progress()
-    waiting, claimed = state.oldest_ready_at, state.last_claim_at
+    waiting, moved = state.oldest_ready_at, state.moved_at
     if waiting is None or now - waiting < OVERDUE:
         return None
-    if claimed is not None and now - claimed < OVERDUE:
+    if moved is not None and now - moved < OVERDUE:
         return None
     return Alarm(
         title="Workers are down",

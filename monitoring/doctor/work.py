@@ -46,7 +46,7 @@ def _waiting(look: Look, state: queries.Progress) -> str:
     if state.oldest_ready_at is None:
         return "nothing is waiting"
     since = duration(max(look.now - state.oldest_ready_at, timedelta(0)))
-    taken = f"something was taken up {look.ago(state.last_claim_at)}" if state.last_claim_at else ""
+    taken = f"a worker took something up or went on {look.ago(state.moved_at)}" if state.moved_at else ""
     return f"the oldest work has waited for {since}, {taken or 'nothing was ever taken up'}"
 
 

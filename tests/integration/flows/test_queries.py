@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from connectors.models import Connection
 from flows.dispatch import dispatch
-from flows.lanes import claim
-from flows.models import Lane, Pair
+from flows.lanes import LEASE, claim
+from flows.models import Lane, Pair, Worker
 from flows.queries import events_by_fate, progress, runs_by_state
 from tests.builders import NOON, a_connection, a_workspace, an_environment
 from tests.integration.flows.given import a_live_flow, a_worker, an_event, die, runs
@@ -61,10 +61,26 @@ def test_workers_count_while_they_are_heard_of(pair: Pair) -> None:
     worker = a_worker("one")
     claim(worker, 9, now=NOON)
     assert (progress().workers, progress().last_claim_at is None) == (1, False)
+    assert progress().moved_at is not None
 
     die(worker)
 
     assert progress().workers == 0
+
+
+def test_who_goes_on_for_long_with_what_it_holds_moves_as_long_as_its_heart_beats(pair: Pair) -> None:
+    a_live_flow(pair)
+    runs(pair, 1)
+    worker = a_worker("one")
+    assert progress().moved_at is None, "it beats, and does nothing"
+    claim(worker, 9, now=NOON)
+    long_ago = timezone.now() - timedelta(minutes=1)
+    Worker.objects.update(last_claim_at=long_ago, expires_at=long_ago + LEASE)
+    assert progress().moved_at == long_ago
+
+    worker.renew()
+
+    assert timezone.now() - (progress().moved_at or NOON) < timedelta(minutes=1)
 
 
 def test_looking_costs_the_same_however_much_waits(pair: Pair) -> None:

@@ -48,7 +48,9 @@ def ticks(monkeypatch, ready: dict[int, bool]) -> list[str]:
     command = a_supervising_command()
     monkeypatch.setattr(command.supervisor, "restart", lambda _name, *, reason: reasons.append(reason))
     for second, is_ready in ready.items():
-        state = Progress(NOON - timedelta(hours=1) if is_ready else None, None, None, workers=2)
+        state = Progress(
+            NOON - timedelta(hours=1) if is_ready else None, None, None, at_work_at=None, workers=2
+        )
         monkeypatch.setattr(watchdog, "sweep", lambda state=state: state)
         with time_machine.travel(NOON + timedelta(seconds=second), tick=False):
             command.tick()
@@ -69,7 +71,7 @@ def test_a_spare_worker_is_wanted_while_something_waits_and_redis_is_away(monkey
     command = a_supervising_command()
     wanted = []
     for waits in (False, True, False):
-        state = Progress(timezone.now() if waits else None, None, None, workers=2)
+        state = Progress(timezone.now() if waits else None, None, None, at_work_at=None, workers=2)
         monkeypatch.setattr(watchdog, "sweep", lambda state=state: state)
         command.tick()
         wanted.append(command.spare.wanted)

@@ -13,12 +13,15 @@ from tests.builders import NOON
 LONG_AGO = NOON - timedelta(minutes=5)
 
 
-def standing(*, ready: float | None = 60, claimed: float | None = 60) -> Progress:
-    """Return a progress in which work is ready, and something was claimed, so many seconds before noon."""
+def standing(
+    *, ready: float | None = 60, claimed: float | None = 60, at_work: float | None = None
+) -> Progress:
+    """Return a progress in which work is ready, and something was done, so many seconds before noon."""
     return Progress(
         oldest_undispatched=None if ready is None else NOON - timedelta(seconds=ready),
         oldest_ready_lane=None,
         last_claim_at=None if claimed is None else NOON - timedelta(seconds=claimed),
+        at_work_at=None if at_work is None else NOON - timedelta(seconds=at_work),
         workers=2,
     )
 
@@ -29,6 +32,7 @@ def standing(*, ready: float | None = 60, claimed: float | None = 60) -> Progres
         pytest.param(standing(ready=None), LONG_AGO, id="nothing is ready"),
         pytest.param(standing(ready=5), LONG_AGO, id="it has only just become ready"),
         pytest.param(standing(claimed=3), LONG_AGO, id="something was claimed a moment ago"),
+        pytest.param(standing(at_work=3), LONG_AGO, id="a worker goes on with what it claimed long ago"),
         pytest.param(standing(), NOON - timedelta(seconds=5), id="the pool is only just starting"),
     ],
 )
@@ -41,7 +45,8 @@ def test_a_pool_that_may_be_working_is_left_alone(state, started):
     [
         pytest.param(standing(), id="nothing was claimed for a minute"),
         pytest.param(standing(claimed=None), id="nothing was ever claimed"),
+        pytest.param(standing(at_work=30), id="who holds something has not moved for long"),
     ],
 )
 def test_work_that_nobody_takes_up_means_that_the_pool_is_stuck(state):
-    assert "nothing was claimed" in stuck(state, now=NOON, pool_started_at=LONG_AGO)
+    assert "no worker moves" in stuck(state, now=NOON, pool_started_at=LONG_AGO)
