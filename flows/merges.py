@@ -16,7 +16,7 @@ from django.db import transaction
 from connectors.models import Connection
 from connectors.salesforce.merges import MOST_IDS
 from flows import leading, moves, reviews, signals, streams
-from flows.models import Event, Lane, Link, Review, Run
+from flows.models import Event, Lane, Link, Merge, Review, Run
 from flows.resyncs import PASSING
 from integrator import vault
 from integrator.kernel import errors
@@ -32,11 +32,13 @@ def follow_due(*, now: datetime) -> int:
     Ask for what became of records that are gone, and return how many links have moved.
 
     What cannot be asked now is asked at the next turn; of a record that cannot be asked about at all is
-    believed what was told: it was deleted.
+    believed what was told: it was deleted. Of one that is being merged from here whoever does that asks.
     """
     moved = 0
     for connection in streams.readable(now, system=Connection.System.SALESFORCE):
-        for name, ids in moves.unknown(connection).items():
+        for name, told in moves.unknown(connection).items():
+            mine = Merge.objects.holding(connection, name)
+            ids = [one for one in told if one not in mine]
             for start in range(0, len(ids), MOST_IDS):
                 moved += _follow(connection, name, ids[start : start + MOST_IDS], now)
     return moved

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from connectors.models import Connection
 from connectors.salesforce.merges import MERGED
@@ -21,7 +21,7 @@ from flows import bulk
 from flows.agreements import owner_of
 from flows.bus_events import BusEvent
 from flows.engine.ports import Moved
-from flows.models import Lane, Link, LinkChange
+from flows.models import Lane, Link, LinkChange, TargetLease
 from integrator import vault
 from integrator.kernel import canonical
 
@@ -52,6 +52,21 @@ def expect_gone(connection: Connection, name: str, ids: Sequence[str], *, now: d
     """
     rows = Link.objects.filter(pair__salesforce=connection, salesforce_object=name, record_id__in=list(ids))
     rows.filter(gone_at__isnull=True, merged_from="").update(gone_at=now)
+
+
+def are_written(connection: Connection, name: str, ids: Sequence[str]) -> bool:
+    """
+    Tell whether a worker may be writing to one of these records, though it is expected to be gone.
+
+    It has looked before that was said; whoever takes a lane or a lease later waits.
+    """
+    rows = Link.objects.filter(pair__salesforce=connection, salesforce_object=name, record_id__in=list(ids))
+    links = list(rows.values_list("stripe_id", "external_id", "record_id"))
+    keys = {f"stripe:{one}" for one, _, _ in links} | {f"salesforce:{one}" for one in ids}
+    targets = {f"{name}:{key}" for _, *both in links for key in both}
+    lanes = Lane.objects.filter(key__in=keys, pair__salesforce=connection, worker__isnull=False)
+    leases = TargetLease.objects.filter(target__in=targets, connection=connection, epoch=F("worker__epoch"))
+    return lanes.exists() or leases.exists()
 
 
 def _note_gone(connection: int, name: str, ids: Sequence[str], now: datetime) -> None:

@@ -71,19 +71,9 @@ class Preview:
         return [line for line in self.lines if line.differs]
 
     @property
-    def moving(self) -> int:
-        """Return how many records will refer to the master that do not now, as far as they are known."""
-        return sum(len(ids) for one in self.children for to, ids in one.ids.items() if to in self.losers)
-
-    @property
     def losers(self) -> Sequence[str]:
         """Return the ids of the records that go."""
         return self.wanted.ids[1:]
-
-    @property
-    def calls(self) -> int:
-        """Return how many calls of the org's the merge takes, looking afterwards included."""
-        return 5 + len(self.children)
 
 
 def ids_in(text: str) -> list[str]:
@@ -134,7 +124,7 @@ def preview(wanted: Wanted) -> Preview:
         lines=lines,
         values=values_of(lines, records[0]),
         children=reading.children(connection, described, wanted.ids),
-        links=_links(wanted),
+        links=_links(wanted.connection, wanted.object, wanted.ids),
     )
 
 
@@ -161,28 +151,29 @@ def _places(wanted: Wanted) -> dict[str, int]:
     return {name: ids.index(record) for name, record in (wanted.chosen or {}).items() if record in ids}
 
 
-def _links(wanted: Wanted) -> list[Linked]:
+def kept_links(connection: Connection, object_: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the links of records, the master's first, as a merge keeps them."""
+    return [_link(one) for one in _links(connection, object_, ids)]
+
+
+def _links(connection: Connection, object_: str, ids: Sequence[str]) -> list[Linked]:
     """Return the links of the records; two of one kind at one record have a person asked, as elsewhere."""
-    master = wanted.ids[0]
+    master = ids[0]
     rows = Link.objects.filter(
-        pair__salesforce=wanted.connection, salesforce_object=wanted.object, record_id__in=list(wanted.ids)
+        pair__salesforce=connection, salesforce_object=object_, record_id__in=list(ids)
     )
     links = list(rows.select_related("pair__integration").order_by("id"))
+    there = {_kind(link) for link in links if link.record_id == master}
     found = []
-    for link in links:
-        moves = link.record_id != master
-        others = [one for one in links if _is_alike(one, link) and one.record_id != link.record_id]
-        by_key = link.external_id != link.record_id
-        found.append(Linked(link, moves, asks=moves and by_key and bool(others)))
+    for link in links:  # in the order in which they move
+        moves, by_key = link.record_id != master, link.external_id != link.record_id
+        found.append(Linked(link, moves, asks=moves and by_key and _kind(link) in there))
+        there.add(_kind(link))
     return found
 
 
-def _is_alike(one: Link, other: Link) -> bool:
-    return one.pair_id == other.pair_id and _kind(one) == _kind(other)
-
-
-def _kind(link: Link) -> str:
-    return link.stripe_id.partition("_")[0]
+def _kind(link: Link) -> tuple[int, str]:
+    return link.pair_id, link.stripe_id.partition("_")[0]
 
 
 def check(wanted: Wanted, *, actor: str, now: datetime) -> Merge:

@@ -137,11 +137,13 @@ def children(connection: Connection, described: Described, ids: Sequence[str]) -
         for one in described.relations
     ]
     answers = streams.ask_many(connection, "query", requests) if requests else []
-    found = [_children(one, answer) for one, answer in zip(described.relations, answers, strict=True)]
+    pairs = zip(described.relations, answers, strict=True)
+    found = [_children(one, answer, ids) for one, answer in pairs]
     return [one for one in found if one.count or one.unknown]
 
 
-def _children(relation: Relation, answer: Any) -> Children:
+def _children(relation: Relation, answer: Any, own: Sequence[str]) -> Children:
+    """Return what an answer lists; that one of the records themselves refers to another is a value of it."""
     if isinstance(answer, errors.IntegrationError):
         if isinstance(answer, (errors.RateLimited, errors.Transient, errors.Unauthorized)):
             raise answer
@@ -149,6 +151,8 @@ def _children(relation: Relation, answer: Any) -> Children:
     by_record: dict[str, list[str]] = {}
     rows = answer["records"]
     for row in rows[:MOST_CHILDREN]:
+        if str(row["Id"]) in own:
+            continue
         by_record.setdefault(str(row.get(relation.field)), []).append(str(row["Id"]))
     return Children(relation, by_record, more=len(rows) > MOST_CHILDREN)
 

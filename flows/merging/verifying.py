@@ -18,19 +18,18 @@ FEW = 5  # ids that are named
 _UNASKABLE = (errors.Refused, errors.Forbidden, errors.Missing)
 
 
-def verify(merge: Merge) -> list[dict[str, Any]]:
+def verify(merge: Merge) -> Iterator[dict[str, Any]]:
     """
-    Return what was found, line by line: `about`, `says`, and whether it is `ok`.
+    Yield what was found, line by line: `about`, `says`, and whether it is `ok`.
 
     :raises IntegrationError: if the org cannot be asked now
     :raises vault.Unreadable: if no key opens what the merge keeps
     """
-    return [
-        *_losers(merge),
-        *_values(merge),
-        *(line for one in merge.children for line in _children(merge, one)),
-        *_links(merge),
-    ]
+    yield from _losers(merge)
+    yield from _values(merge)
+    for one in merge.children:
+        yield from _children(merge, one)
+    yield from _links(merge)
 
 
 def _line(about: str, says: str, *, ok: bool) -> dict[str, Any]:
@@ -78,7 +77,7 @@ def _same(found: Any, given: Any) -> bool:
 def _children(merge: Merge, one: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     relation = Relation(str(one["object"]), str(one["field"]))
     about = f"{relation.object}.{relation.field}"
-    ids = [child for children in one["ids"].values() for child in children if child not in merge.losers]
+    ids = [child for children in one["ids"].values() for child in children if child not in merge.ids]
     if one.get("unknown") or not ids:
         return
     try:

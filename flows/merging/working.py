@@ -9,17 +9,20 @@ they may be, since Salesforce does a merge as a whole or not at all, and refuses
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import Error, transaction
+from django.db.models.functions import Now
 
 from connectors.models import Connection
 from flows import merges, moves, streams
 from flows.merging import reading, verifying
-from flows.merging.checking import record_act
+from flows.merging.checking import kept_links, record_act
+from flows.merging.reading import Described
 from flows.models import Merge
 from flows.models.runs import AlreadyHandled
 from flows.resyncs import PASSING
@@ -34,9 +37,9 @@ log = structlog.get_logger(__name__)
 
 ENGINE = "the engine"
 DEADLINE = 45.0  # seconds for the merge itself, which moves whatever refers to the records
-LEASE = timedelta(seconds=180)  # above the deadlines of the calls of one turn together
+LEASE = timedelta(seconds=180)  # above the deadlines of the calls between two steps, each of which renews it
 FRESH = timedelta(hours=1)  # how long what was looked at may be done
-GRACE = timedelta(seconds=60)  # after a lost answer, in which the org may still be at it
+GRACE = timedelta(minutes=3)  # from sending, in which the org may still be at it
 PATIENCE = timedelta(hours=24)
 SHORTEST, LONGEST = timedelta(seconds=5), timedelta(minutes=10)  # between two tries
 MOST_AT_ONCE = 5
@@ -52,6 +55,10 @@ class _End(Exception):
     def __init__(self, state: str, said: str, code: str = "") -> None:
         super().__init__(said)
         self.state, self.code = state, code
+
+
+class _Lost(Exception):
+    """Another process has taken the merge over, since this one was away for too long."""
 
 
 # What a person does
@@ -100,7 +107,10 @@ def look_at(*, merge: Merge, actor: str, now: datetime) -> None:
 def go_due(*, now: datetime) -> int:
     """Go on with every merge whose time has come, each by itself, and return how many have ended."""
     due = Merge.objects.unfinished().filter(next_at__lte=now).order_by("next_at")
-    return sum(_go(pk, now) for pk in list(due.values_list("pk", flat=True)[:MOST_AT_ONCE]))
+    began, ended = time.monotonic(), 0
+    for pk in list(due.values_list("pk", flat=True)[:MOST_AT_ONCE]):
+        ended += _go(pk, now + timedelta(seconds=time.monotonic() - began))  # each may take a while
+    return ended
 
 
 def _go(pk: int, now: datetime) -> bool:
@@ -109,6 +119,18 @@ def _go(pk: int, now: datetime) -> bool:
     if not rows.take(owner=owner, lease=LEASE):
         return False  # another process is at it
     merge = Merge.objects.select_related("connection__environment__workspace").get(pk=pk)
+    merge.lease_owner = owner
+    try:
+        _turn(merge, now)
+    except _Lost:
+        log.warning("merge.lost", merge=merge.public_id)
+        return False
+    finally:
+        Merge.objects.filter(pk=pk, lease_owner=owner).update(lease_until=None, lease_owner="")
+    return merge.ended_at is not None
+
+
+def _turn(merge: Merge, now: datetime) -> None:
     try:
         _work(merge, now)
     except _End as end:
@@ -117,9 +139,24 @@ def _go(pk: int, now: datetime) -> bool:
         _end(merge, Merge.State.FAILED, now, failure=f"What was looked at cannot be opened: {reason}")
     except errors.IntegrationError as failure:
         _wait(merge, failure, now)
-    finally:
-        Merge.objects.filter(pk=pk, lease_owner=owner).update(lease_until=None, lease_owner="")
-    return merge.ended_at is not None
+    except (_Lost, Error):
+        raise
+    except Exception:  # or the others would wait behind it for ever
+        log.exception("merge.broke_off", merge=merge.public_id)
+        _wait(merge, errors.Transient("Something went wrong in Integrator itself.", code="broke_off"), now)
+
+
+def _become(merge: Merge, **told: Any) -> None:
+    """
+    Let a merge be as is told, and hold it for longer.
+
+    :raises _Lost: if it is not ours any more; nothing is changed then
+    """
+    ours = Merge.objects.held(merge.lease_owner).filter(pk=merge.pk)
+    if not ours.update(lease_until=Now() + LEASE, **told):
+        raise _Lost
+    for name, value in told.items():
+        setattr(merge, name, value)
 
 
 def _work(merge: Merge, now: datetime) -> None:
@@ -131,17 +168,22 @@ def _work(merge: Merge, now: datetime) -> None:
     """
     if merge.merged_at is None and not _is_merged(merge):
         if merge.sent_at is not None and now < merge.sent_at + GRACE:
-            merge.become(state=Merge.State.DOUBT, next_at=merge.sent_at + GRACE)
+            _become(merge, state=Merge.State.DOUBT, next_at=merge.sent_at + GRACE)
             return
-        _refuse_changed(merge)
-        _send(merge, now)
+        described = reading.describe(merge.connection, merge.object)
+        _refuse_changed(merge, described)
+        children = reading.children(merge.connection, described, merge.ids)
+        _send(merge, [one.as_json() for one in children], now)
     if merge.merged_at is None:
-        merge.become(merged_at=now, state=Merge.State.RUNNING)
+        _become(merge, merged_at=now, state=Merge.State.RUNNING)
     merges.lead(merge.connection, merge.object, dict.fromkeys(merge.losers, merge.master), now=now)
-    found = verifying.verify(merge)
+    found = []
+    for line in verifying.verify(merge):
+        found.append(line)
+        _become(merge)
     wrong = [one for one in found if not one["ok"]]
     state = Merge.State.FAILED if wrong else Merge.State.DONE
-    merge.become(verified=found)
+    _become(merge, verified=found)
     said = "; ".join(str(one["says"]) for one in wrong)
     _end(merge, state, now, failure=said)
 
@@ -163,18 +205,17 @@ def _is_merged(merge: Merge) -> bool:
     )
 
 
-def _refuse_changed(merge: Merge) -> None:
+def _refuse_changed(merge: Merge, described: Described) -> None:
     """
     Compare the records with what a person has seen.
 
     :raises _End: if they are not so any more: nothing is sent then
     """
     known = merge.records()
-    described = reading.describe(merge.connection, merge.object)
     found = reading.records(merge.connection, described, merge.ids)
     gone = [one for one in merge.ids if one not in found]
     if gone:
-        raise _End(_state_of(merge), f"{', '.join(gone)} is not there any more. Nothing was merged.")
+        _refuse_gone(merge, gone)
     changed = sorted(
         {
             name
@@ -191,20 +232,40 @@ def _refuse_changed(merge: Merge) -> None:
         )
 
 
+def _refuse_gone(merge: Merge, gone: Sequence[str]) -> None:
+    """
+    End a merge of which a record is not there: one that was sent may have been done just now.
+
+    :raises _End: unless it was
+    :raises Transient: if it was
+    """
+    names = ", ".join(gone)
+    if merge.sent_at is None or not set(gone) & set(merge.losers):
+        raise _End(Merge.State.REFUSED, f"{names} is not there any more. Nothing was merged.")
+    if _is_merged(merge):
+        raise errors.Transient("The records have become one just now.", code="merged")
+    said = f"{names} is not there any more, and Salesforce does not say that it was merged."
+    raise _End(Merge.State.FAILED, said)
+
+
 def _plain(value: Any) -> bytes:
     return canonical.dumps(None if value == "" else value)
 
 
-def _send(merge: Merge, now: datetime) -> None:
+def _send(merge: Merge, children: list[dict[str, Any]], now: datetime) -> None:
     """
-    Tell Salesforce to merge, and note what is known then.
+    Tell Salesforce to merge, and note what is known then: what refers to the records, and their links.
 
     :raises _End: if it refused
     :raises IntegrationError: if it was not done for certain and may be later, or is in doubt
     """
     values = merge.values()
-    merge.become(sent_at=now, state=Merge.State.RUNNING, failure="", failure_code="")
     moves.expect_gone(merge.connection, merge.object, merge.losers, now=now)
+    if moves.are_written(merge.connection, merge.object, merge.losers):
+        raise errors.Transient("Something is being written to one of the records.", code="busy")
+    links = kept_links(merge.connection, merge.object, merge.ids)
+    state = Merge.State.RUNNING
+    _become(merge, sent_at=now, state=state, failure="", failure_code="", children=children, links=links)
     request: Mapping[str, Any] = {
         "object": merge.object,
         "master": merge.master,
@@ -218,7 +279,7 @@ def _send(merge: Merge, now: datetime) -> None:
     except errors.IntegrationError as failure:
         if failure.code in _GONE:
             raise errors.Uncertain(str(failure), code=failure.code) from None
-        merge.become(sent_at=None)  # Salesforce has answered: nothing was done
+        _become(merge, sent_at=None)  # Salesforce has answered: nothing was done
         if isinstance(failure, PASSING):
             raise
         said = redact_text(f"Salesforce has refused it, and nothing was merged: {failure}")
@@ -241,7 +302,8 @@ def _wait(merge: Merge, failure: errors.IntegrationError, now: datetime) -> None
         _end(merge, state, now, failure=f"{said} It is not tried any more.", code=code)
         return
     pause = min(LONGEST, SHORTEST * 2 ** min(merge.attempts, 10))
-    merge.become(
+    _become(
+        merge,
         state=Merge.State.DOUBT if in_doubt else Merge.State.RUNNING,
         attempts=merge.attempts + 1,
         next_at=max(now + pause, failure.resets_at or now),
@@ -252,5 +314,6 @@ def _wait(merge: Merge, failure: errors.IntegrationError, now: datetime) -> None
 
 def _end(merge: Merge, state: str, now: datetime, *, failure: str = "", code: str = "") -> None:
     with transaction.atomic():
-        merge.become(state=state, ended_at=now, next_at=None, failure=failure[:500], failure_code=code[:100])
+        said = {"failure": failure[:500], "failure_code": code[:100]}
+        _become(merge, state=state, ended_at=now, next_at=None, **said)
         record_act(merge, ENGINE, "merge.ended", now, asked_by=merge.asked_by, state=state)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from connectors.models import Connection
 from flows.models.resyncs import LeasedQuerySet
@@ -28,6 +29,14 @@ class MergeQuerySet(LeasedQuerySet):
     def unfinished(self) -> MergeQuerySet:
         """Return those that are under way, or in doubt."""
         return self.filter(state__in=Merge.UNFINISHED)
+
+    def holding(self, connection: Connection, object_: str) -> frozenset[str]:
+        """Return the records that may be going this moment: what is said of them may be wrong the next."""
+        rows = self.unfinished().filter(connection=connection, object=object_)
+        going = Q(sent_at__isnull=False, merged_at__isnull=True) | Q(lease_until__gt=Now())
+        return frozenset(
+            one for losers in rows.filter(going).values_list("losers", flat=True) for one in losers
+        )
 
     def to_look_at(self) -> MergeQuerySet:
         """Return those that did not end as they should, and that nobody has looked at yet."""
