@@ -18,6 +18,7 @@ from flows.matching.merging import MergeRules, Preset, Reason, Side, merge_previ
 __all__ = ["Field", "Line", "Preset", "Reason", "fields_of", "lines_of", "values_of"]
 
 CURRENCY = "CurrencyIsoCode"
+MASKED = "encryptedstring"  # who may not see such data reads asterisks, and would write them
 # Parts of a record that stand in it again, one by one.
 _OFFSET = re.compile(r"([+-]\d\d)(\d\d)$")
 _COMPOUND = frozenset({"address", "location", "base64"})
@@ -35,7 +36,7 @@ class Field:
     name: str
     label: str
     type: str
-    fixed: str = ""  # key, currency, readonly; empty: a person may choose
+    fixed: str = ""  # key, currency, masked, readonly; empty: a person may choose
     money: bool = False
 
 
@@ -81,7 +82,7 @@ def _field(told: Any) -> Field | None:
         if not is_key:
             return None
         return Field(name, str(told.get("label") or name), kind, fixed="readonly")
-    fixed = "key" if is_key else "currency" if name == CURRENCY else ""
+    fixed = "key" if is_key else "currency" if name == CURRENCY else "masked" if kind == MASKED else ""
     return Field(name, str(told.get("label") or name), kind, fixed, money=kind == "currency")
 
 

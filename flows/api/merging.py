@@ -32,7 +32,9 @@ class MergeSurvivorSerializer(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment]  # a field of that name, as DRF makes them
     record = serializers.CharField(help_text="Id of the record whose value stays.")
     reason = serializers.CharField(help_text="only, chosen, newest, complete or kept.")
-    fixed = serializers.CharField(help_text="key, currency or readonly where nobody can choose; else empty.")
+    fixed = serializers.CharField(
+        help_text="key, currency, masked or readonly where nobody can choose; else empty."
+    )
 
 
 class MergeChildrenSerializer(serializers.Serializer[Any]):

@@ -46,6 +46,7 @@ REASONS = {
 FIXED = {
     "key": "a key, by which systems find a record: it does not move",
     "currency": "currencies, and amounts in another one, do not change",
+    "masked": "encrypted in Salesforce: what is read of it may be masked, so it does not move",
     "readonly": "the integration user may not change it",
 }
 

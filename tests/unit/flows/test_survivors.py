@@ -95,6 +95,7 @@ def test_what_salesforce_works_out_is_not_compared_and_keys_are_fixed() -> None:
             {**usual, "name": "Key__c", "externalId": True},
             {**usual, "name": "Hidden__c", "unique": True, "updateable": False},
             {**usual, "name": "CurrencyIsoCode", "type": "picklist"},
+            {**usual, "name": "Iban__c", "type": "encryptedstring"},  # read as asterisks
             "nonsense",
         ]
     }
@@ -104,5 +105,6 @@ def test_what_salesforce_works_out_is_not_compared_and_keys_are_fixed() -> None:
         "Key__c": "key",
         "Hidden__c": "readonly",
         "CurrencyIsoCode": "currency",
+        "Iban__c": "masked",
     }
     assert Reason.KEPT.value == "kept"
