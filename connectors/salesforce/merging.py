@@ -25,7 +25,7 @@ from connectors.salesforce.errors import (
     unreadable,
 )
 from connectors.salesforce.ids import as_18
-from integrator.kernel import errors
+from integrator.kernel import errors, texts
 
 # Those of which a merge by the API is allowed, of what people can merge.
 MERGEABLE = frozenset({"Account", "Contact", "Lead"})
@@ -110,7 +110,9 @@ def _failure(org: Org, trouble: soap.Trouble, request_id: str) -> errors.Integra
 
     :raises Expired: if a new session cures it
     """
-    problem = Problem(trouble.code, trouble.message, trouble.fields)
+    # A fault without a code of the API's own does not say whether anything was done.
+    code = "" if trouble.code == "Server" else texts.storable(trouble.code, texts.LONGEST_CODE)
+    problem = Problem(code, trouble.message, trouble.fields)
     if trouble.code in EXPIRED and is_expired(401, [problem]):
         raise Expired
     # Faults come with HTTP 500 whatever they mean; here the code alone decides.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -98,6 +99,25 @@ def test_faults_and_results_are_told_apart() -> None:
     assert soap.read_merge(ENVELOPE.format(failed).encode()) == soap.Merged(
         troubles=(soap.Trouble("STRING_TOO_LONG", "Too long", ("Name",)),)
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("soapenv:Server", errors.Uncertain),
+        ("sf:UNKNOWN_EXCEPTION", errors.Uncertain),
+        ("soapenv:Client", errors.Refused),
+        ("sf:UNABLE_TO_LOCK_ROW", errors.Transient),
+    ],
+)
+def test_only_a_fault_of_the_api_itself_says_that_nothing_was_done(code: str, kind: type) -> None:
+    said = f"<e:Fault><faultcode>{code}</faultcode><faultstring>Why</faultstring></e:Fault>"
+    content = ENVELOPE.format(said).encode()
+    answer = SimpleNamespace(status_code=500, headers={}, content=content)
+    org: Any = SimpleNamespace(soap=lambda _body: answer, now=lambda: datetime(2026, 2, 3, tzinfo=UTC))
+    wanted = {"object": "Account", "master": "001000000000000AAA", "losers": ["001000000000001AAA"]}
+
+    assert type(merging._merge(org, wanted)) is kind
 
 
 @pytest.mark.parametrize(
