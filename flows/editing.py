@@ -20,7 +20,8 @@ from connectors.stripe.roots import root_of
 from flows import mended, payloads
 from flows.engine import edits
 from flows.engine.edits import ABSENT, Change, Edit, changes_between, lay_over, path_of
-from flows.models import DeadLetter
+from flows.models import AppliedVersion, DeadLetter, Effect
+from flows.steps import mendable
 from integrator import vault
 from integrator.kernel.redact import MASK, redact
 from integrator.kernel.refusals import Unacceptable
@@ -62,6 +63,11 @@ def editable(letter: DeadLetter) -> Editable:
         raise NotEditable(
             "An event of Salesforce only names its record, which is read anew: correct it there, then retry."
         )
+    if _was_done(event.pk):
+        raise NotEditable(
+            "Something that may happen only once was done for this event already, and an edited copy might "
+            "do it a second time. Approve what would help, or correct the object in Stripe, then retry."
+        )
     try:
         payload = payloads.open_body(event.body, connection_id=event.connection_id)
         found = payloads.object_of(payload)
@@ -78,6 +84,12 @@ def editable(letter: DeadLetter) -> Editable:
             f"The object is larger than {LARGEST:,} characters, which is too much to edit here."
         )
     return Editable(found, edited, original, text)
+
+
+def _was_done(event_id: int) -> bool:
+    """Tell whether a call that is not idempotent was made for the event, or may have been."""
+    not_made = (Effect.State.PLANNED, Effect.State.REFUSED, Effect.State.SKIPPED)
+    return Effect.objects.filter(run__event=event_id).exclude(state__in=not_made).exists()
 
 
 def _edited(run_id: int, found: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -109,6 +121,7 @@ def edit_of(
     edited = _restored(_read(text), redact(known.edited), known.edited)
     changes = tuple(changes_between(known.found, edited))
     _check(known.found, edited, changes)
+    _check_identity(letter, changes)
     if money := money_in(changes):
         _check_money(money, reason, may_edit_money)
     if len(reason) > LONGEST_REASON:
@@ -233,9 +246,7 @@ def _check(found: Mapping[str, Any], edited: Mapping[str, Any], changes: Sequenc
         )
     if len(changes) > MOST_CHANGES:
         raise Unacceptable(f"More than {MOST_CHANGES} places were changed.", field="text")
-    fixed = next(
-        (path_of(change.path) for change in changes if change.path[0] in FIXED and len(change.path) == 1), ""
-    )
+    fixed = next((path_of(change.path) for change in changes if _is_fixed(change.path)), "")
     if fixed:
         message = f"{fixed} says which object this is, so it stays as it came."
         raise Unacceptable(message, field="text")
@@ -245,6 +256,23 @@ def _check(found: Mapping[str, Any], edited: Mapping[str, Any], changes: Sequenc
         moved = False
     if moved:
         message = "This change would make it part of another payment or customer, so it is not taken."
+        raise Unacceptable(message, field="text")
+
+
+def _is_fixed(path: Sequence[str | int]) -> bool:
+    return path[-1] == "id" or (len(path) == 1 and path[0] in FIXED)
+
+
+def _check_identity(letter: DeadLetter, changes: Sequence[Change]) -> None:
+    """Refuse what would write to another record than was written to, or do once more what is done once."""
+    run = letter.run
+    assert run is not None
+    written = AppliedVersion.objects.filter(flow=run.flow_id, pair=run.pair_id, event=run.event_id).exists()
+    names = mendable.identifying(run.version.document, records=written)
+    wrong = next((change for change in changes if not names.isdisjoint(change.names)), None)
+    if wrong is not None:
+        told = path_of(wrong.path)[:100]
+        message = f"The flow finds by {told} what it has written or does only once, so it stays as it came."
         raise Unacceptable(message, field="text")
 
 

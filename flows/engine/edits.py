@@ -43,9 +43,14 @@ class Change(msgspec.Struct, frozen=True):
     def is_of_money(self) -> bool:
         """Tell by the names whether it changes an amount, a currency or a share of one."""
         names = [name for name in self.path if isinstance(name, str)]
-        inner = [*_names_in(self.before), *_names_in(self.after)]
         within = any(_MONEY_INSIDE.search(name) for name in names[:-1])  # such as amount_details.tip
-        return within or any(of_money(name) for name in (*names[-1:], *inner))
+        return within or any(of_money(name) for name in self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Return the name of what is changed, and every name inside of it."""
+        own = [name for name in self.path if isinstance(name, str)][-1:]
+        return [*own, *_names_in(self.before), *_names_in(self.after)]
 
 
 def _names_in(value: Any) -> Iterator[str]:

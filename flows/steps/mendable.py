@@ -19,6 +19,7 @@ from flows.steps.create import KEY_FIELD
 from integrator.kernel.paths import BadPath, parse
 
 MONEY = "Amounts and currencies are never changed for you."
+_NAME = re.compile(r"""[.?\["'](\w+)""")  # in a path or an expression, behind the root
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 Step = Mapping[str, Any]
@@ -77,6 +78,26 @@ def fits(document: Mapping[str, Any], fix: Fix, *, failed: str = "") -> bool:
         and (fix.way == "default" or fix.field in mapped_fields)
         and not refusal(steps, mapped, fix.field)
     )
+
+
+def identifying(document: Mapping[str, Any], *, records: bool) -> set[str]:
+    """
+    Return the names in the paths that say what is done only once, and with `records` which record is written.
+
+    Were one of them another, what was done already would be done a second time, for something else.
+    """
+    steps = steps_of(document)
+    found: list[str] = []
+    for step in steps:
+        settings = _settings(step)
+        told = [settings.get("about"), settings.get("occurrence")]
+        if records:
+            told += [settings.get(name) for name in ("id", "parents")]
+            told += [settings["record"]] if isinstance(settings.get("record"), list) else []
+            mapped, key = map_step(steps, str(step.get("id"))), settings.get("external_id")
+            told += [line for line in _lines(mapped or {}) if line.get("field") == key]
+        found += _texts(told)
+    return {name for text in found for name in _NAME.findall(text)}
 
 
 def _settings(step: Step) -> Mapping[str, Any]:

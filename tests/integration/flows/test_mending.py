@@ -12,18 +12,25 @@ from django.utils import timezone
 from flows import editing, group_retries, mending, orphans, payloads, remedies, saved_fixes
 from flows.lanes import WorkerLease
 from flows.mending import Approval
-from flows.models import DeadLetter, Event, GroupRetry, Link, Mending, Notice, Pair, Run, SavedFix
+from flows.models import DeadLetter, Effect, Event, GroupRetry, Link, Mending, Notice, Pair, Run, SavedFix
 from integrator import vault
 from integrator.accounts.models import AuditEntry
 from integrator.accounts.roles import Role
 from integrator.kernel.errors import Refused
 from integrator.kernel.redact import MASK
 from integrator.kernel.refusals import Unacceptable
-from tests.builders import an_environment
+from tests.builders import NOON, an_environment
 from tests.integration.api.conftest import Program
 from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.reading import Reader
-from tests.integration.flows.two_systems import UPSERT, TwoSystems, a_deployed_flow, systems, work_until_quiet
+from tests.integration.flows.two_systems import (
+    DUN,
+    UPSERT,
+    TwoSystems,
+    a_deployed_flow,
+    systems,
+    work_until_quiet,
+)
 
 __all__ = ["systems"]
 
@@ -263,6 +270,25 @@ def test_an_edit_is_laid_over_what_is_read_anew(pair: Pair, org: TwoSystems, wor
     entry = AuditEntry.objects.get(action="deadletter.edited")
     assert entry.details["paths"] == ["status", "brand"]
     assert "Visa" not in json.dumps(entry.details)
+
+
+def test_nothing_that_happens_once_is_edited_into_happening_twice(
+    pair: Pair, org: TwoSystems, worker: WorkerLease
+) -> None:
+    dun = {**DUN, "settings": {**DUN["settings"], "record": ["charge.crm"], "about": ["charge.order"]}}
+    a_deployed_flow(pair, [*UPSERT, dun], slug="before")
+    fresh = a_letter(pair, org, worker, order="or_1")
+    text = editing.editable(fresh).text
+    with pytest.raises(Unacceptable, match="does only once"):
+        editing.edit_of(fresh, text.replace("or_1", "or_2"))
+
+    assert fresh.run is not None
+    Effect.objects.create(
+        pair=pair, flow=fresh.run.flow, run=fresh.run, key="a", kind="starting", step="dun", created_at=NOON,
+        request=b"", state=Effect.State.IN_DOUBT,
+    )  # fmt: skip
+    with pytest.raises(editing.NotEditable, match="a second time"):
+        editing.editable(fresh)
 
 
 def test_a_second_edit_goes_on_from_the_first(pair: Pair, org: TwoSystems, worker: WorkerLease) -> None:
