@@ -18,7 +18,7 @@ from django.db.models import Q
 from connectors.models import Connection, Cursor, Tally
 from flows.models import Event
 from monitoring import anomaly_amounts, anomaly_causes, detection
-from monitoring.anomaly_knobs import Settings, goes_on, keys_of
+from monitoring.anomaly_knobs import Settings, muted
 from monitoring.anomaly_models import Anomaly, FlowBin, KnownEvent, Series, SeriesBin
 from monitoring.anomaly_sources import BIN, floor, of_connection
 from monitoring.detection import calendar
@@ -229,19 +229,13 @@ def forget(*, now: datetime) -> int:
 
 def unusual(places: Places, *, now: datetime) -> list[Unusual]:
     """Return what is unusual now, as the facts of alerts; what is muted or long past is not told."""
-    open_ones = (
+    open_ones = list(
         Anomaly.objects.open()
         .filter(began_at__gt=now - timedelta(days=7), series__seen_until__gt=now - FRESH)
         .select_related("series__connection__environment__workspace", "flow_series__flow")
     )
-    return [_fact(one, places) for one in open_ones if not is_muted(one, now)]
-
-
-def is_muted(anomaly: Anomaly, now: datetime) -> bool:
-    """Tell whether a known event hides an anomaly that goes on."""
-    key = detection.key_of(anomaly.kind, anomaly.metric)
-    settings = Settings(anomaly.series, anomaly.flow_series, now, now + BIN)
-    return any(goes_on(event, now) and keys_of(event) & {"", key} for event in settings.events)
+    hidden = muted(open_ones, now)
+    return [_fact(one, places) for one in open_ones if one.pk not in hidden]
 
 
 def _fact(one: Anomaly, places: Places) -> Unusual:

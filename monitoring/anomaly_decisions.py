@@ -119,6 +119,8 @@ def take_back(*, event: KnownEvent, actor: str, now: datetime) -> None:
 def _check(event: KnownEvent, now: datetime) -> None:
     if event.metric not in METRICS:
         raise Unacceptable("There is no such metric.", field="metric")
+    if event.flow_series and event.flow_series.series.connection_id != event.connection_id:
+        raise Unacceptable("It is about a flow, and stays at its connection.", field="connection")
     try:
         calendar.check(event.known)
     except ValueError as refusal:
@@ -136,8 +138,7 @@ def choose(*, watched: Watched, key: str, sensitivity: str, actor: str, now: dat
 
     :raises Unacceptable: if there is no such key or word
     """
-    if key not in detection.KEYS:
-        raise Unacceptable("There is no such metric.", field="metric")
+    _check_key(key)
     if sensitivity not in SENSITIVITIES:
         raise Unacceptable("It is watched keen, usual, calm or off.", field="sensitivity")
     with transaction.atomic():
@@ -150,7 +151,12 @@ def choose(*, watched: Watched, key: str, sensitivity: str, actor: str, now: dat
 
 
 def as_keen_as_before(*, watched: Watched, key: str, actor: str, now: datetime) -> Watched:
-    """Forget that people said of what goes by `key` that it is no anomaly."""
+    """
+    Forget that people said of what goes by `key` that it is no anomaly.
+
+    :raises Unacceptable: if there is no such key
+    """
+    _check_key(key)
     with transaction.atomic():
         found: Watched = _locked(watched)
         if found.state:
@@ -172,6 +178,11 @@ def learn_anew(*, watched: Watched, actor: str, now: datetime) -> Watched:
             found.save(update_fields=["state", "seen_until"])
         _record(found, "anomaly.learnt_anew", actor, now)
     return found
+
+
+def _check_key(key: str) -> None:
+    if key not in detection.KEYS:
+        raise Unacceptable("There is no such metric.", field="metric")
 
 
 def _locked(watched: Watched) -> Any:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
-from monitoring.anomaly_models import FlowSeries, KnownEvent, Series
-from monitoring.detection import Knobs, calendar
+from monitoring.anomaly_models import Anomaly, FlowSeries, KnownEvent, Series
+from monitoring.detection import Knobs, calendar, key_of
 
 # Standard deviations that each of the words adds to what is usual.
 SENSITIVITIES: dict[str, float] = {"keen": -0.7, "usual": 0.0, "calm": 1.0, "off": 0.0}
@@ -54,6 +54,23 @@ def keys_of(event: KnownEvent) -> set[str]:
     return {"drop", "spike"} if event.metric == CHARGES else {event.metric}
 
 
-def goes_on(event: KnownEvent, now: datetime) -> bool:
-    """Tell whether an event goes on."""
-    return calendar.goes_on(event.known, now, event.environment.workspace.zone)
+def muted(anomalies: Sequence[Anomaly], now: datetime) -> set[int]:
+    """Return the primary keys of those of `anomalies` that a known event hides now, read in one statement."""
+    if not anomalies:
+        return set()
+    events = KnownEvent.objects.filter(
+        Q(ends__gt=now) | ~Q(repeats=""),
+        environment__in={one.series.connection.environment_id for one in anomalies},
+        begins__lte=now,
+    ).select_related("environment__workspace")
+    going_on = [one for one in events if calendar.goes_on(one.known, now, one.environment.workspace.zone)]
+    return {one.pk for one in anomalies if any(_hides(event, one) for event in going_on)}
+
+
+def _hides(event: KnownEvent, anomaly: Anomaly) -> bool:
+    return (
+        event.environment_id == anomaly.series.connection.environment_id
+        and event.connection_id in (None, anomaly.series.connection_id)
+        and event.flow_series_id in (None, anomaly.flow_series_id)
+        and bool(keys_of(event) & {EVERYTHING, key_of(anomaly.kind, anomaly.metric)})
+    )

@@ -15,7 +15,8 @@ from flows.views.answers import done
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.kernel.refusals import Unacceptable
 from integrator.web import Page, refuse
-from monitoring import alerts, anomalies, anomaly_decisions, bands, watching
+from monitoring import alerts, anomaly_decisions, bands, watching
+from monitoring.anomaly_knobs import muted
 from monitoring.anomaly_models import AlreadyOver, Anomaly
 from monitoring.models import Alert
 
@@ -37,7 +38,7 @@ def anomaly_list(request: HttpRequest, workspace: str, environment: str) -> Http
     page = Page.of(rows, request)
     context: dict[str, Any] = {
         "page": page,
-        "muted": {one.pk for one in page.rows if one.ended_at is None and anomalies.is_muted(one, now)},
+        "muted": muted([one for one in page.rows if one.ended_at is None], now),
         "watched": watched,
         "shown": shown,
         "hours": HOURS.items(),
@@ -142,13 +143,13 @@ def choose(request: HttpRequest, workspace: str, environment: str, series: str) 
 @require_POST
 def forget_feedback(request: HttpRequest, workspace: str, environment: str, series: str) -> HttpResponse:
     """Forget what was called no anomaly."""
-    watched = _watched(request, series)
-    anomaly_decisions.as_keen_as_before(
-        watched=watched.row,
-        key=request.POST.get("key", ""),
-        actor=scope_of(request).actor,
-        now=timezone.now(),
-    )
+    watched, key = _watched(request, series), request.POST.get("key", "")
+    try:
+        anomaly_decisions.as_keen_as_before(
+            watched=watched.row, key=key, actor=scope_of(request).actor, now=timezone.now()
+        )
+    except Unacceptable as refusal:
+        return refuse(request, str(refusal), status=422)
     return done(request, "It is watched as keenly as before.", back=back(request, series))
 
 

@@ -91,6 +91,14 @@ def lowered(state: State, key: str) -> State:
     return {**state, "raised": {name: more for name, more in state["raised"].items() if name != key}}
 
 
+def split(state: State, metric: str, keys: tuple[str, ...]) -> State:
+    """Return the state that keeps for each of `keys` what a version before this kept for their `metric`."""
+    if metric not in state["raised"]:
+        return state
+    left = {name: more for name, more in state["raised"].items() if name != metric}
+    return {**state, "raised": left | {key: raised_by(state, key, metric) for key in keys}}
+
+
 def faded(state: State) -> State:
     """Return the state a day later: what people said counts for a little less."""
     if not state["raised"]:

@@ -85,7 +85,8 @@ def not_an_anomaly(state: State, key: str) -> State:
 
 def as_keen_as_before(state: State, key: str) -> State:
     """Return the state that has forgotten what people said of `key`."""
-    return {**state, "incidents": incidents.lowered(state["incidents"], key)}
+    known = incidents.split(state["incidents"], "charges", ("drop", "spike"))
+    return {**state, "incidents": incidents.lowered(known, key)}
 
 
 def raised(state: State) -> Mapping[str, float]:

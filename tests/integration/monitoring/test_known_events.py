@@ -16,6 +16,7 @@ from integrator.accounts.models import AuditEntry, Workspace
 from integrator.kernel.refusals import Unacceptable
 from monitoring import alerts, anomalies, detection
 from monitoring.anomaly_knobs import Settings
+from monitoring.anomaly_knobs import muted as hidden
 from monitoring.models import Alert, Anomaly, FlowSeries, KnownEvent, Series
 from tests.builders import NOON, a_flow, a_pair, a_person
 from tests.integration.flows.given import an_event
@@ -102,8 +103,8 @@ def test_what_is_muted_is_no_alert_until_it_is_taken_back(operator: Client, pair
     assert (refused.status_code, muted.status_code) == (422, 302)
     assert KnownEvent.objects.get().metric == "drop"
     assert "muted, or known" in operator.get(PAGE).content.decode()
-    assert anomalies.is_muted(found, now + timedelta(hours=1))
-    assert not anomalies.is_muted(found, now + timedelta(hours=9))
+    assert hidden([found], now + timedelta(hours=1)) == {found.pk}
+    assert hidden([found], now + timedelta(hours=9)) == set()
 
 
 def test_who_takes_care_of_an_anomaly_takes_care_of_its_alert(operator: Client, pair: Pair) -> None:
@@ -216,3 +217,44 @@ def test_programs_do_what_the_pages_do(operator: Client, pair: Pair) -> None:
     assert care.json()["causes"][0]["value"] == "USD"
     assert muted.json()["metric"] == "drop"
     assert gone.status_code == 204
+
+
+def test_feedback_of_an_earlier_version_is_forgotten_thing_by_thing(operator: Client, pair: Pair) -> None:
+    address = f"{PAGE}series/{pair.stripe.public_id}/forget/"
+    state = detection.fresh()
+    state["incidents"]["raised"] = {"charges": 1.0}
+    Series.objects.update(state=state)
+
+    wrong = operator.post(address, {"key": "x" * 500})
+    operator.post(address, {"key": "drop"})
+
+    assert wrong.status_code == 422
+    assert detection.raised(Series.objects.get().state) == {"spike": 1.0}
+
+
+def test_what_is_known_of_a_flow_stays_at_its_connection(operator: Client, pair: Pair) -> None:
+    now = timezone.now()
+    watched = FlowSeries.objects.create(
+        series=pair.stripe.series, flow=a_flow(pair.integration), seen_until=now, history_until=now
+    )
+    found = an_anomaly(pair, flow_series=watched, metric="run_errors", kind="run_error_surge")
+    operator.post(f"{PAGE}{found.public_id}/mute/", {"hours": "8"})
+    event = KnownEvent.objects.get()
+    body = {"begins": "2030-01-01T00:00Z", "ends": "2030-01-02T00:00Z"}
+
+    refused = operator.put(
+        f"/api/v1/known-events/{event.public_id}/",
+        body | {"connection": pair.salesforce.public_id},
+        content_type="application/json",
+    )
+    ancient = operator.put(
+        f"/api/v1/known-events/{event.public_id}/",
+        body | {"begins": "0001-01-01T00:00Z", "connection": pair.stripe.public_id},
+        content_type="application/json",
+    )
+
+    assert (refused.status_code, ancient.status_code) == (400, 400)
+    assert hidden([found, an_anomaly(pair)], timezone.now()) == {found.pk}
+    for method in ("patch", "post"):
+        asked = getattr(operator, method)(f"/api/v1/known-events/{event.public_id}/", {}, "application/json")
+        assert asked.status_code == 405
