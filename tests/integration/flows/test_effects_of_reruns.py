@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -56,9 +56,9 @@ def it_fails(pair: Pair) -> None:
     )  # fmt: skip
 
 
-def go_live(live: Deployment, steps: list[Mapping[str, Any]]) -> Deployment:
+def go_live(live: Deployment, steps: Sequence[Mapping[str, Any]]) -> Deployment:
     """Publish another version of `steps`, and put it in place of the one that is live."""
-    document = {**live.version.document, "steps": steps}
+    document = {**live.version.document, "steps": list(steps)}
     version = publish(flow=live.flow, document=document, note="", actor="ada", now=NOON)
     live.end(now=NOON)
     return Deployment.objects.create(
