@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 import structlog
-from django.db import DatabaseError, IntegrityError, InterfaceError, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection
 
 from connectors.models import Tally
 
@@ -92,8 +92,8 @@ class Tallies:
         taken = self.take()
         try:
             add(taken)
-        except IntegrityError:
-            log.warning("tallies.dropped", count=len(taken))  # a connection that is gone
+        except (IntegrityError, DataError) as failure:  # a connection that is gone, what no column takes
+            log.warning("tallies.dropped", count=len(taken), error=type(failure).__name__)
         except (DatabaseError, InterfaceError) as failure:
             log.warning("tallies.not_written", error=type(failure).__name__)
             with self._lock:
