@@ -27,12 +27,15 @@ from flows.models import (
     Cause,
     Change,
     DeadLetter,
+    Directory,
     Effect,
     Event,
     Fate,
     Gate,
     GroupRetry,
+    KnownRecord,
     Lane,
+    MatchDecision,
     Mending,
     Merge,
     Notice,
@@ -221,6 +224,18 @@ def _forgotten_causes(before: datetime) -> Rows:
     return Cause.objects.filter(~Exists(letter), changed_at__lt=before)
 
 
+def _pointless_decisions(before: datetime) -> Rows:
+    """Return what people said long ago of records that are gone, in orgs that have been read whole."""
+    place = {"connection": OuterRef("connection"), "object": OuterRef("object")}
+    whole = Directory.objects.filter(complete_at__isnull=False, **place)
+    there = KnownRecord.objects.filter(
+        directory__connection=OuterRef("connection"),
+        directory__object=OuterRef("object"),
+        record_id=OuterRef("record_id"),
+    )
+    return MatchDecision.objects.filter(Exists(whole), ~Exists(there), decided_at__lt=before)
+
+
 def _used_gates(before: datetime) -> Rows:
     """Return gates whose periods are over: who comes next begins anew, with a row or without."""
     return Gate.objects.filter(ends__lt=int(before.timestamp() * 1000))
@@ -295,6 +310,10 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "merges", "merges of records", Merge, "",
         lambda: max(BIN, timedelta(days=settings.KEEP_EVENTS_DAYS)), _old_merges, _delete(Merge),
+    ),
+    Subject(
+        "match decisions", "what was said of records that are gone", MatchDecision, "", lambda: REPORTED,
+        _pointless_decisions, _delete(MatchDecision),
     ),
     Subject("gates", "turns that were taken", Gate, "", lambda: USED_UP, _used_gates, _delete(Gate)),
     Subject("bursts", "bursts that are over", Burst, "", lambda: CALMED, _old_bursts, _delete(Burst)),

@@ -17,6 +17,8 @@ from integrator import vault
 
 log = structlog.get_logger(__name__)
 
+AT_ONCE = 200  # deletions; whoever looks at events has no time for more, and they are asked for soon anyway
+
 
 def note(events: Iterable[tuple[int, str, Mapping[str, Any]]], *, now: datetime) -> None:
     """
@@ -48,7 +50,7 @@ def _note(told: list[tuple[int, str, Mapping[str, Any]]], now: datetime) -> None
 def _follow(directory: Directory, events: list[BusEvent], now: datetime) -> None:
     gone = [id for event in events if event.is_deletion for id in event.record_ids]
     try:
-        keeping.forget(directory, gone)
+        keeping.forget(directory, gone[:AT_ONCE])
     except vault.Unreadable as failure:  # the directory itself says so
         log.warning("directory.not_followed", directory=directory.pk, failure=str(failure))
     if not all(event.is_deletion for event in events):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from flows import reviews
+from flows import retention, reviews
 from flows.engine.outcome import AskHuman, Option
 from flows.matching import Answered, Customer, InMemoryStore, Policy, block_keys, find, normalise, usual
 from flows.matching.answers import APART, NEW
@@ -208,6 +208,16 @@ def test_what_was_said_of_a_record_that_is_gone_says_nothing_any_more(directory:
     keeping.forget(directory, [ACME])
 
     assert ask(directory).answered is Answered.NEW
+
+
+def test_what_was_said_of_a_record_that_is_gone_is_deleted_once_it_is_old(directory: Directory) -> None:
+    know(directory, **{ACME: HOEFER})
+    said(directory, ACME)
+    said(directory, BETA)
+
+    retention.purge_all(now=NOON + retention.REPORTED + timedelta(days=1), pause=0)
+
+    assert MatchDecision.objects.get().record_id == ACME
 
 
 def test_the_newest_word_about_a_customer_counts(directory: Directory) -> None:

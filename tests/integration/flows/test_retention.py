@@ -308,6 +308,7 @@ def test_what_would_go_can_be_counted_before(old):
     assert counted == {
         "changes": 1, "traces": 1, "contents": 1, "rows": 0, "lanes": 0, "objects": 0, "comparisons": 0,
         "gates": 0, "bursts": 0, "passages": 0, "group retries": 0, "causes": 0, "merges": 0,
+        "match decisions": 0,
     }  # fmt: skip
     assert Run.objects.count() == 1
 
