@@ -212,7 +212,7 @@ class _Recognising:
         now = self._ports.now()
         if told.answered is Answered.UNREAD:
             names = "contacts" if self._settings.object == "Contact" else "accounts"
-            said = f"The {names} of the org have not all been read yet, so nobody can be recognised"
+            said = f"The {names} of the org have not been read, or not lately, so nobody can be recognised"
             return Pause(now + READ_ON, said, holds="run")
         said = f"The record of {told.candidates[0].id}, who may be the same, is just being made"
         return Pause(now + LOOK_AGAIN, said, holds="run")
