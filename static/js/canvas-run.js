@@ -18,10 +18,11 @@ export class Running {
     this.answers = {};
     this.typed = { pasted: "", record: "" }; // what was pasted, or which record was named; it is kept nowhere
     this.busy = false;
+    this.known = null; // on which event it was run last
     this.turn = 0; // what was asked for last; an answer to something older comes too late
     const event = new URLSearchParams(location.search).get("event"); // the page of a run led here with its event
     this.search = /^[0-9]{1,18}$/.test(event ?? "") ? `?event=${event}` : "";
-    if (this.search) localStorage.setItem(STORE, JSON.stringify({ on: `event:${event}`, live: false }));
+    if (this.search) this.remember({ on: `event:${event}`, live: false });
     byId("run-form").addEventListener("submit", (event) => this.take(event));
     byId("run-again").addEventListener("click", () => this.go(this.step));
     byId("run-change").addEventListener("click", () => this.choose(this.step));
@@ -44,9 +45,18 @@ export class Running {
 
   remembered() {
     try {
-      return JSON.parse(localStorage.getItem(STORE));
+      return JSON.parse(localStorage.getItem(STORE)) ?? this.known;
     } catch {
-      return null;
+      return this.known;
+    }
+  }
+
+  remember(known) {
+    this.known = known;
+    try {
+      localStorage.setItem(STORE, JSON.stringify(known));
+    } catch {
+      // A browser that keeps nothing knows it until the page is left.
     }
   }
 
@@ -84,7 +94,7 @@ export class Running {
     this.typed = { pasted: form.elements.body?.value ?? "", record: form.elements.record?.value ?? "" };
     this.answers = {};
     const live = Boolean(form.elements.live?.checked);
-    localStorage.setItem(STORE, JSON.stringify({ on: form.elements.on.value, live }));
+    this.remember({ on: form.elements.on.value, live });
     byId("run-to").close();
     this.go(this.step);
   }

@@ -172,3 +172,23 @@ def test_cards_are_compact_and_counts_are_shown_until_somebody_hides_them(
     assert low
     assert low["height"] < 40 < tall["height"]
     shot(page, "compact")
+
+
+def test_the_page_of_a_run_leads_to_the_canvas_on_which_a_step_is_run_on_its_event(
+    page: Page, theatre: Theatre
+) -> None:
+    page.goto(theatre.at("runs/?type=charge.succeeded"))
+    page.locator("a.row-link").first.click()
+    number = str(page.get_by_role("link", name="Try this event").get_attribute("href")).partition("event=")[2]
+    page.get_by_role("link", name="Open in the designer").click()
+    page.locator("#designer[data-ready]").wait_for()
+
+    card = page.locator("[id^='card-']:not([id*='@'])").last
+    card.focus()
+    with page.expect_request(lambda one: one.method == "POST" and "/design/run/" in one.url) as asked:
+        card.press("r")
+
+    assert f"event%3A{number}" in str(asked.value.post_data) or f"event:{number}" in str(
+        asked.value.post_data
+    )
+    expect(page.locator("#run-bar")).to_be_visible()
