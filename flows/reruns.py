@@ -167,8 +167,8 @@ def _live(run: Run) -> Deployment:
     found = live_version(run)
     if found is None:
         raise NotPossible(
-            "No version of the flow is live here, or it is switched off. Deploy one, switch it on, or retry by "
-            "the run's own version."
+            "No version of the flow is live here, or it is switched off. Deploy one, switch it on, or retry "
+            "by the run's own version."
         )
     return found
 
