@@ -145,7 +145,7 @@ class _Changes:
         _mail_the_end(self.over, now=self.now)
         notices.opened(opened, rules, now=self.now)
         if self.risen:
-            _mail_earlier(self.risen, rules, now=self.now)
+            _mail_risen(self.risen, rules, now=self.now)
             notices.risen(self.risen, rules, now=self.now)
         if self.again:
             notices.again(self.again, rules, now=self.now)
@@ -210,15 +210,20 @@ def _due(alert: Alert, news: AlertDelivery.News, terms: Terms, now: datetime) ->
     return (terms.quiet.over_at(due, critical=critical) if terms.quiet else None) or due
 
 
-def _mail_earlier(alerts: Iterable[Alert], rules: Rules, *, now: datetime) -> None:
-    """Let no mail wait for quiet hours to end if its alert matters so much by now that it need not."""
+def _mail_risen(alerts: Iterable[Alert], rules: Rules, *, now: datetime) -> None:
+    """Mail what matters so much by now that it is mailed; if it waits for quiet hours to end, earlier."""
+    untold = []
     for alert in alerts:
         terms = rules.for_administrators(alert)
-        if terms is None:
+        if terms is None or alert.acknowledged_at is not None:
+            continue
+        if not alert.deliveries.exists():
+            untold.append(alert)
             continue
         due = _due(alert, AlertDelivery.News.OPENED, terms, now)
         waiting = alert.deliveries.filter(AlertDelivery.WAITING, attempts=0, due_at__gt=due)
-        waiting.filter(news=AlertDelivery.News.OPENED).update(due_at=due)
+        waiting.update(due_at=due)
+    _mail_news(untold, AlertDelivery.News.OPENED, rules, now=now)
 
 
 def _mail_the_end(alerts: Iterable[Alert], *, now: datetime) -> None:

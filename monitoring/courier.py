@@ -44,6 +44,7 @@ MOST_CHANNELS, MOST_EACH = 50, 5  # channels of one pass, and messages of each
 # Seconds for all of them, first by the network alone and then by the gateway: both end before a claim does.
 WIDTH, DEADLINE = 8, 45.0
 LEAST = 12.0  # seconds that have to be left for another message to be begun
+TOO_OLD = "Given up after a day in which the channel did not work."
 UNREADABLE = "Its address and secret cannot be read: the key that sealed them is lost. Enter it anew."
 KEPT_FOR = timedelta(days=90)
 
@@ -61,6 +62,7 @@ class _Load:
 def deliver(*, now: datetime) -> int:
     """Make messages of what is due and send them; return how many arrived."""
     packing.pack(now=now)
+    _give_up_old(now)
     loads = _loads(now)
     if not loads:
         return 0
@@ -240,6 +242,12 @@ def _postpone(row: AlertDispatch, failure: NotSent, now: datetime) -> None:
 def _give_up(rows: Iterable[AlertDispatch], said: str, now: datetime) -> None:
     ids = [row.pk for row in rows]
     AlertDispatch.objects.waiting().filter(pk__in=ids).update(given_up_at=now, answer=said)
+
+
+def _give_up_old(now: datetime) -> None:
+    """Give up what waited too long for a channel that is down, whether or not its turn has come."""
+    old = AlertDispatch.objects.waiting().filter(due_at__lte=now, created_at__lt=now - PATIENCE)
+    old.filter(channel__failures__gt=0).update(given_up_at=now, answer=TOO_OLD)
 
 
 def _tell(load: _Load, now: datetime) -> None:

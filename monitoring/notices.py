@@ -107,24 +107,23 @@ def risen(alerts: Sequence[Alert], rules: Rules, *, now: datetime) -> None:
     ]
     _keep(one for one in planned if one.channel_id not in known[one.alert_id])
     for one in planned:
-        there = waiting.get((one.alert_id, one.channel_id, one.news))
-        if there is not None and one.due_at < there.due_at:
-            AlertNotice.objects.filter(pk=there.pk, dispatch=None).update(due_at=one.due_at)
+        for news in (one.news, News.AGAIN) if one.news == News.OPENED else (one.news,):
+            there = waiting.get((one.alert_id, one.channel_id, news))
+            if there is not None and one.due_at < there.due_at:
+                AlertNotice.objects.filter(pk=there.pk, dispatch=None).update(due_at=one.due_at)
 
 
 def again(alerts: Sequence[Alert], rules: Rules, *, now: datetime) -> None:
-    """Plan whom to tell that more of the same has happened."""
-    last = dict(
-        AlertNotice.objects.filter(alert__in=alerts, news__in=(News.OPENED, News.AGAIN))
-        .order_by()
-        .values_list("alert")
-        .annotate(Max("due_at"))
-    )
+    """Plan whom to tell that more of the same has happened; what waits to be told says so by itself."""
+    told = AlertNotice.objects.filter(alert__in=alerts, news__in=(News.OPENED, News.AGAIN)).order_by()
+    last = dict(told.values_list("alert").annotate(Max("due_at")))
+    waiting = set(told.filter(dispatch=None).values_list("alert", "channel"))
     _keep(
         one
         for alert in alerts
         if speaks(alert, now)
         for one in rules.plan(alert, News.AGAIN, now=now, last=last.get(alert.pk))
+        if (one.alert_id, one.channel_id) not in waiting
     )
 
 

@@ -77,7 +77,11 @@ def _is_useful(notice: AlertNotice, terms: Terms | None, now: datetime) -> bool:
         return True
     if notice.news in (News.ESCALATED, News.REPEATED) and alert.acknowledged_at is not None:
         return False
-    return alert.closed_at is None and notice.channel_id in {step.channel for step in terms.steps}
+    if notice.news == News.REPEATED and terms.repeat is None:
+        return False
+    late = notice.news == News.ESCALATED
+    steps = [step for step in terms.steps if step.after] if late else terms.steps
+    return alert.closed_at is None and notice.channel_id in {step.channel for step in steps}
 
 
 def _terms(rules: Iterable[int]) -> dict[int | None, Terms]:

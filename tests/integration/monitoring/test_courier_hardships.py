@@ -17,7 +17,7 @@ from integrator import vault
 from integrator.kernel.refusals import Unacceptable
 from monitoring import alerts, channels, courier, rules, transports
 from monitoring.conditions import Severity
-from monitoring.models import Alert, AlertChannel, AlertDelivery, AlertDispatch
+from monitoring.models import Alert, AlertChannel, AlertDelivery, AlertDispatch, AlertNotice
 from tests.builders import NOON, a_person, a_workspace
 from tests.integration.monitoring.test_courier import after, go, wrong
 from tests.integration.monitoring.told import Heard, a_channel, a_listener, a_rule, subjects
@@ -178,3 +178,52 @@ def test_a_channel_whose_key_is_lost_is_down_and_can_be_entered_anew(
     channels.change(channel=channel, given=channels.Given("Pager", url=heard.address), actor="ada", now=NOON)
     assert channels.renew_secret(channel=channel, actor="ada", now=NOON).startswith("whsec_")
     assert go(monkeypatch, minutes=1) == 1
+
+
+def test_when_a_channel_works_again_nobody_gets_the_alerts_of_days_ago(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = a_channel(url=heard.address)
+    messages(channel, 3)
+    heard.answers = [(503, "down"), (200, "ok")]
+    go(monkeypatch)
+
+    assert go(monkeypatch, days=2) == 0
+    assert {row.state for row in AlertDispatch.objects.all()} == {"given_up"}
+
+
+def test_what_becomes_critical_is_mailed_where_only_that_is(settings: Any) -> None:
+    settings.MAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    a_person("root@acme.test", "admin")
+    mails = rules.own_for_administrators(a_workspace(), actor="ada", now=NOON)
+    given = rules.Given(name="", per_hour=0, severities=["critical"])
+    rules.change(rule=mails, given=given, actor="ada", now=NOON)
+    alerts.follow([wrong(severity=Severity.WARNING)], now=NOON)
+    assert not AlertDelivery.objects.exists()
+
+    for _ in range(2):
+        alerts.follow([wrong(severity=Severity.CRITICAL)], now=NOON)
+
+    assert AlertDelivery.objects.get().news == "opened"
+
+
+def test_more_of_what_waits_to_be_told_is_told_once() -> None:
+    a_rule(a_channel(), window_seconds=300)
+    for count in (1, 2):
+        alerts.follow([wrong(kind="flow_alert", count=count, newest=count)], now=NOON)
+
+    assert AlertNotice.objects.get().news == "opened"
+
+
+@pytest.mark.parametrize("change", [{"repeat_minutes": 0}, {"repeat_minutes": 10}])
+def test_a_rule_that_repeats_no_more_tells_nothing_again(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    channel = a_channel(url=heard.address)
+    rule = a_rule(channel, repeat_minutes=10)
+    alerts.follow([wrong()], now=NOON)
+    go(monkeypatch)
+    told = rules.Given(name="All", steps=[rules.GivenStep(channel)], **change)
+    rules.change(rule=rule, given=told, actor="ada", now=NOON)
+
+    assert go(monkeypatch, minutes=10) == bool(change["repeat_minutes"])
