@@ -192,12 +192,16 @@ def _is_merged(merge: Merge) -> bool:
     """
     Ask the org whether the records are one already: nobody else can know after a lost answer.
 
-    :raises _End: if a part of them is, or into another record
+    :raises _End: if a part of them is, or into another record, or if somebody else has done it
     """
     became = reading.became(merge.connection, merge.object, merge.losers)
     if not became:
         return False
     if became == dict.fromkeys(merge.losers, merge.master):
+        if merge.sent_at is None:
+            raise _End(
+                Merge.State.REFUSED, "Somebody has merged these records already. Nothing more is done."
+            )
         return True
     told = ", ".join(f"{one} into {other}" for one, other in became.items())
     raise _End(
@@ -264,7 +268,7 @@ def _send(merge: Merge, children: list[dict[str, Any]], now: datetime) -> None:
     if moves.are_written(merge.connection, merge.object, merge.losers):
         raise errors.Transient("Something is being written to one of the records.", code="busy")
     links = kept_links(merge.connection, merge.object, merge.ids)
-    state = Merge.State.RUNNING
+    state, earlier = Merge.State.RUNNING, merge.sent_at
     _become(merge, sent_at=now, state=state, failure="", failure_code="", children=children, links=links)
     request: Mapping[str, Any] = {
         "object": merge.object,
@@ -279,7 +283,7 @@ def _send(merge: Merge, children: list[dict[str, Any]], now: datetime) -> None:
     except errors.IntegrationError as failure:
         if failure.code in _GONE:
             raise errors.Uncertain(str(failure), code=failure.code) from None
-        _become(merge, sent_at=None)  # Salesforce has answered: nothing was done
+        _become(merge, sent_at=earlier)  # Salesforce has answered: this time nothing was done
         if isinstance(failure, PASSING):
             raise
         said = redact_text(f"Salesforce has refused it, and nothing was merged: {failure}")

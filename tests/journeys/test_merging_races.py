@@ -230,6 +230,20 @@ def test_records_that_are_gone_after_a_lost_answer_are_not_said_to_be_as_they_we
     assert "Nothing was merged" not in ended.failure
 
 
+def test_what_was_looked_at_twice_is_merged_once_and_the_second_says_so(
+    bridge: Bridge, org: Service, looked: Merge
+) -> None:
+    twin = looked_at(bridge.pair.salesforce, *looked.ids)
+    asked(looked)
+    assert go(later=timedelta(0)).pk == twin.pk
+    asked(twin)
+
+    ended = go()
+
+    assert (ended.state, org.calls(SOAP)) == ("refused", 1)
+    assert "merged these records already" in ended.failure
+
+
 def test_the_kept_record_deleted_meanwhile_is_told_and_nothing_was_merged(
     org: Service, looked: Merge
 ) -> None:
