@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import pytest
 
+from integrator.accounts.tokens import TokenAuthentication
 from tests.integration.api.routes import filters, rest_routes
 
 # Those that talk to the other system have tests of their own, against the sandbox.
@@ -39,6 +41,18 @@ FIELDS = ("environment", "system", "name", "slug", "base_url", "settings", "secr
           "every", "until", "flows", "access_token", "ticket", "comment", "fields", "take",
           "types", "happened_at")  # fmt: skip
 OF_AN_ORG = ("/missed-changes/", "/topics/", "/org/")
+
+
+@pytest.fixture(autouse=True)
+def _the_token_is_looked_up_once(monkeypatch):
+    """Look each token up once for a test: it is the same good one in thousands of requests."""
+    look_up = TokenAuthentication.authenticate_credentials
+
+    @cache
+    def known(token):
+        return look_up(TokenAuthentication(), token)
+
+    monkeypatch.setattr(TokenAuthentication, "authenticate_credentials", lambda _, token: known(token))
 
 
 def faults(answers):
