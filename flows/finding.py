@@ -85,6 +85,16 @@ def about(wanted: str, place: Place) -> Found:
     return Found(frozenset({*_newest(of_events), *lanes, *_of_subject(wanted, place)}), frozenset(events))
 
 
+def handling(external_id: str, place: Place) -> list[int]:
+    """Return the runs at `place` of the event that its sender calls `external_id`."""
+    return _newest(_runs_of(_events_called(external_id, place), place))
+
+
+def _events_called(external_id: str, place: Place) -> list[int]:
+    called = Event.objects.filter(external_id=external_id)
+    return _newest(within(called, "connection_id", place.connections))
+
+
 def _runs_of(events: Collection[int], place: Place) -> QuerySet[Run]:
     if not events:
         return Run.objects.none()
@@ -113,7 +123,7 @@ def _events_named(wanted: str, place: Place) -> list[int]:
     number = mine.filter(pk=int(wanted)) if _is_number(wanted) else mine.none()
     letters = DeadLetter.objects.filter(public_id=wanted).order_by().values_list("event", flat=True)
     return [
-        *_newest(mine.filter(external_id=wanted)),
+        *_events_called(wanted, place),
         *_newest(number),
         *mine.filter(pk__in=list(letters)).values_list("pk", flat=True),
     ]

@@ -117,7 +117,7 @@ class RunFilter(RowFilter):
         field_name="event__connection__public_id", help_text="Id of the connection that the event came from."
     )
     currency = filters.CharFilter(method="in_currency", help_text="Three letters.")
-    external_id = filters.CharFilter(field_name="event__external_id", help_text="The event's own id.")
+    external_id = filters.CharFilter(method="of_event", help_text="The event's own id.")
     object_id = filters.CharFilter(
         method="about", help_text="Such as pi_..., or the id of a record whose change started them."
     )
@@ -135,6 +135,10 @@ class RunFilter(RowFilter):
     def about(self, rows: QuerySet[Run], name: str, wanted: str) -> QuerySet[Run]:
         """Return the runs about one object or record; an event may name many records."""
         return rows.filter(pk__in=finding.about(wanted, place_of(self.request)).runs)
+
+    def of_event(self, rows: QuerySet[Run], name: str, wanted: str) -> QuerySet[Run]:
+        """Return the runs of one event."""
+        return rows.filter(pk__in=finding.handling(wanted, place_of(self.request)))
 
     def of_flow(self, rows: QuerySet[Run], name: str, wanted: str) -> QuerySet[Run]:
         """Return the runs of one flow."""

@@ -24,6 +24,7 @@ def ids(answer):
         lambda stage: {"q": stage.letter.public_id},
         lambda stage: {"q": stage.event.object_id, "type": stage.event.type, "version": "1"},
         lambda stage: {"connection": stage.stripe.public_id},
+        lambda stage: {"external_id": stage.event.external_id},
         lambda _: {"created_after": "2026-01-01T00:00:00Z", "created_before": "2099-01-01T00:00:00Z"},
     ],
 )

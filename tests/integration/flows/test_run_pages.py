@@ -136,9 +136,9 @@ def test_each_view_costs_the_page_no_statement_of_its_own(reader: Reader, live: 
 
 def test_a_view_of_a_connection_elsewhere_says_so(reader: Reader, live: Deployment) -> None:
     for list_ in ("runs", "events"):
-        assert "One that is not here" in reader.page(f"{list_}/", connection="gone")
-        assert "One that is not here" not in reader.page(f"{list_}/", fate="dead")
-    assert "One that is not here" in reader.page("runs/", flow="gone")
+        assert "No such connection" in reader.page(f"{list_}/", connection="gone")
+        assert "No such" not in reader.page(f"{list_}/", fate="dead")
+    assert "No such flow" in reader.page("runs/", flow="gone")
 
 
 def test_an_administrator_of_one_environment_alone_leaves_the_views_of_others_alone(
