@@ -92,7 +92,7 @@ def switch(*, row: SavedFix, on: bool, actor: str, now: datetime) -> SavedFix:
     """Apply a saved fix from now on, or no more. One that had paused itself begins to count anew."""
     with transaction.atomic():
         locked = SavedFix.objects.select_for_update().get(pk=row.pk)
-        locked.switch(on=on)
+        locked.switch(on=on, now=now)
         _audit(locked, "savedfix.switched_on" if on else "savedfix.switched_off", actor, now)
     return locked
 
@@ -162,9 +162,10 @@ def _apply(row: SavedFix, fix: Fix, fitting: Sequence[DeadLetter], now: datetime
     had = Mending.objects.filter(saved_fix=row, run__in=[letter.run_id for letter in fitting])
     before = set(had.values_list("run", flat=True))
     fresh = [letter for letter in fitting if letter.run_id not in before]
-    if row.hour is None or now - row.hour >= HOUR:
-        row.hour, row.uses_in_hour = now, 0
-    allowed = fresh[: SavedFix.AT_MOST - row.uses_in_hour]
+    # Of the last sixty minutes, whenever they began: of fixed hours, two could end and begin with a hundred.
+    since = now - HOUR if row.hour is None else max(row.hour, now - HOUR)
+    row.uses_in_hour = Mending.objects.filter(saved_fix=row, created_at__gt=since).count()
+    allowed = fresh[: max(0, SavedFix.AT_MOST - row.uses_in_hour)]
     if len(allowed) < len(fresh):
         _pause(row, now)
     if allowed:
@@ -175,7 +176,7 @@ def _apply(row: SavedFix, fix: Fix, fitting: Sequence[DeadLetter], now: datetime
         row.uses, row.uses_in_hour = row.uses + len(allowed), row.uses_in_hour + len(allowed)
         row.last_used_at = now
         log.info("saved_fix.applied", fix=row.public_id, count=len(allowed))
-    row.save(update_fields=["uses", "last_used_at", "hour", "uses_in_hour", "paused_at"])
+    row.save(update_fields=["uses", "last_used_at", "uses_in_hour", "paused_at"])
     return allowed
 
 

@@ -70,9 +70,9 @@ class SavedFix(models.Model):
         """Take `fix` as what it does; the caller saves it."""
         self.content = vault.seal(msgspec.json.encode(fix), owner=f"fix:{self.pair_id}")
 
-    def switch(self, *, on: bool) -> None:
+    def switch(self, *, on: bool, now: datetime) -> None:
         """Apply it from now on, or no more; what had paused it counts no more then."""
-        self.enabled, self.paused_at, self.hour, self.uses_in_hour = on, None, None, 0
+        self.enabled, self.paused_at, self.hour, self.uses_in_hour = on, None, now, 0
         self.save(update_fields=["enabled", "paused_at", "hour", "uses_in_hour"])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from connectors.metering import METER
+from connectors.tallies import TALLIES
 from flows import (
     approvals,
     directories,
@@ -47,6 +48,7 @@ DIRECTORIES_EVERY = 2.0
 DIRECTORIES_BEGIN_EVERY = 60.0
 LEARN_EVERY = 3600.0
 RETRIES_EVERY = 1.0
+ORPHANS_EVERY = 5.0
 CALLS_EVERY = 5.0
 IMPACT_EVERY = 60.0
 PURGE_EVERY = 600.0
@@ -96,14 +98,13 @@ def tasks() -> Sequence[Task]:
         Task("customers", DIRECTORIES_EVERY, lambda now: directories.read_due(now=now)),
         Task("directories", DIRECTORIES_BEGIN_EVERY, lambda now: directories.begin_due(now=now)),
         Task("match rules", LEARN_EVERY, lambda now: rules.learn_due(now=now)),
-        Task(
-            "retries", RETRIES_EVERY, lambda now: (group_retries.go_due(now=now), orphans.retry_due(now=now))
-        ),
+        Task("retries", RETRIES_EVERY, lambda now: group_retries.go_due(now=now)),
+        Task("orphans", ORPHANS_EVERY, lambda now: orphans.retry_due(now=now)),
         Task("fields", LOOK_EVERY, lambda now: looker.look_due(now=now)),
         Task("impact", IMPACT_EVERY, lambda now: keeping.renew_due(now=now, failed=failed)),
         Task("retention", PURGE_EVERY, lambda now: retention.purge_due(now=now)),
         Task("messages", FORGET_EVERY, lambda now: courier.forget(now=now)),
-        Task("calls", CALLS_EVERY, lambda _now: METER.write()),  # those that duties have made
+        Task("calls", CALLS_EVERY, lambda _now: (METER.write(), TALLIES.write_due())),  # of duties
         Task("call hours", FORGET_EVERY, lambda now: spending.forget(now=now)),
         Task("tidying", FORGET_EVERY, lambda now: (hours.forget(now=now), anomalies.forget(now=now))),
     )
