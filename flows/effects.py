@@ -183,7 +183,7 @@ def insist(*, effect: Effect, actor: str, now: datetime) -> Run:
     """
     Do now what was left out: return a new run of the effect's event, which reads its object first.
 
-    Whatever else was left out of that event is done by the run as well.
+    Whatever else was left out of that event as history is done by the run as well.
 
     :raises AlreadyHandled: if it was not left out after all, or is being done
     :raises NotPossible: if the content of the event is deleted

@@ -71,6 +71,19 @@ def test_what_was_left_out_stays_left_out() -> None:
     assert isinstance(once.decide(recorded("skipped"), an_intent(), now=NOON), LeftOut)
 
 
+def test_what_somebody_left_out_in_doubt_is_done_by_no_retry() -> None:
+    wanted, left_out = an_intent(item=an_item(insisted=True)), recorded("skipped", reason=once.LEFT_OUT)
+
+    assert once.decide(left_out, wanted, now=NOON) == LeftOut(once.LEFT_OUT)
+
+
+def test_who_insists_on_what_was_in_doubt_waits_until_the_first_can_land_no_more() -> None:
+    wanted, doubted = an_intent(item=an_item(insisted=True)), recorded("skipped", sent_at=NOON, reason="x")
+
+    assert once.decide(doubted, wanted, now=NOON) == NotYet(NOON + once.LANDS_WITHIN)
+    assert once.decide(doubted, wanted, now=NOON + once.LANDS_WITHIN) == once.Send(raised=True)
+
+
 def test_a_lost_answer_is_no_doubt_where_the_other_side_does_it_once() -> None:
     sent = recorded("sent", sent_at=NOON)
 
