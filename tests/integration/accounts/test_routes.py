@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from integrator import web
 from integrator.accounts.access import SIGNED_IN
 from integrator.accounts.roles import POLICY, Role, allowed
 from tests.builders import a_person, a_workspace
@@ -63,6 +66,27 @@ def filled(path: str) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: PARTS.get(found[1], "nobody"), path)
 
 
+@pytest.fixture
+def refused_parts(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """
+    Draw the page of a refusal once for each part of the product, and return the parts where that was done.
+
+    Below `/w/acme/dev/runs/` it is the same page each time, but for one sentence: everything on it, from the
+    navigation to the figures beside it, comes of the role and the part. Its status is told each time.
+    """
+    drawn: set[str] = set()
+
+    def draw(request: HttpRequest, *page: Any, status: int | None = None) -> HttpResponse:
+        part = "/".join(request.path.split("/")[:5])
+        if status == 403 and part in drawn:
+            return HttpResponse(status=status)
+        drawn.update([part] if status == 403 else [])
+        return render(request, *page, status=status)
+
+    monkeypatch.setattr(web, "render", draw)
+    return drawn
+
+
 def test_every_route_declares_who_may_use_it():
     undeclared = [r for r in ROUTES if r.permission not in POLICY and r.permission != SIGNED_IN]
 
@@ -75,7 +99,7 @@ def test_there_are_pages():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("role", Role)
-def test_a_role_reaches_what_the_policy_table_says(role):
+def test_a_role_reaches_what_the_policy_table_says(role, refused_parts):
     a_workspace()
     client = Client(raise_request_exception=False)
     client.force_login(a_person("ada@acme.test", role))
@@ -89,6 +113,8 @@ def test_a_role_reaches_what_the_policy_table_says(role):
                 wrong.append((str(route), ask.__name__, answer.status_code))
 
     assert wrong == []
+    closed = {route.permission for route in PAGES if not allowed(role, route.permission)}
+    assert bool(refused_parts) is bool(closed)
 
 
 @pytest.mark.django_db
