@@ -4,80 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from flows import editing, group_retries, mending, orphans, payloads, remedies, saved_fixes
+from flows import editing, group_retries, mending, orphans, remedies, saved_fixes
 from flows.lanes import WorkerLease
 from flows.mending import Approval
-from flows.models import DeadLetter, Effect, Event, GroupRetry, Link, Mending, Notice, Pair, Run, SavedFix
+from flows.models import DeadLetter, Event, GroupRetry, Link, Mending, Notice, Pair, Run, SavedFix
 from integrator import vault
 from integrator.accounts.models import AuditEntry
 from integrator.accounts.roles import Role
 from integrator.kernel.errors import Refused
-from integrator.kernel.redact import MASK
-from integrator.kernel.refusals import Unacceptable
-from tests.builders import NOON, an_environment
+from tests.builders import an_environment
 from tests.integration.api.conftest import Program
-from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.reading import Reader
+from tests.integration.flows.too_long import (
+    LENGTH,
+    LONG,
+    TOO_LONG,
+    a_letter,
+    approve,
+    brands,
+    org,
+    pay,
+    systems,
+)
 from tests.integration.flows.two_systems import (
-    DUN,
     UPSERT,
     TwoSystems,
     a_deployed_flow,
-    systems,
     work_until_quiet,
 )
 
-__all__ = ["systems"]
+__all__ = ["org", "systems"]
 
 pytestmark = pytest.mark.django_db
-
-LONG, LENGTH = "Visa and " * 20, 40
-TOO_LONG = Refused(
-    f"Card Brand: data value too large: (max length={LENGTH})",
-    code="STRING_TOO_LONG",
-    field="Card_Brand__c",
-    http_status=400,
-)
-
-
-@pytest.fixture
-def org(pair: Pair, systems: TwoSystems) -> TwoSystems:
-    """Return an org whose card brand takes forty characters, below a live flow."""
-    a_deployed_flow(pair, UPSERT)
-
-    def upsert(request: Mapping[str, Any]) -> Any:
-        brand = request["values"].get("Card_Brand__c") or ""
-        return TOO_LONG if len(brand) > LENGTH else systems._upsert(request)
-
-    systems.answers["upsert"] = upsert
-    return systems
-
-
-def pay(pair: Pair, org: TwoSystems, **fields: Any) -> dict[str, Any]:
-    charge = a_charge(**{"brand": LONG} | fields)
-    an_event(pair.stripe, charge)
-    intent = str(charge["payment_intent"])
-    org.objects[intent] = {"id": intent, "object": "payment_intent", "latest_charge": charge}
-    return charge
-
-
-def a_letter(pair: Pair, org: TwoSystems, worker: WorkerLease, **fields: Any) -> DeadLetter:
-    pay(pair, org, **fields)
-    work_until_quiet(worker)
-    return DeadLetter.objects.unresolved().latest("id")
-
-
-def approve(letter: DeadLetter, **how: Any) -> DeadLetter:
-    return mending.approve(letter=letter, approval=Approval(**how), actor="otto", now=timezone.now())
-
-
-def brands(org: TwoSystems) -> list[str]:
-    return [str(record["Card_Brand__c"]) for record in org.records.values()]
 
 
 def test_an_approved_cut_is_written_told_and_leaves_the_event_as_it_came(
@@ -145,6 +109,12 @@ def test_a_saved_fix_mends_the_next_ones_by_itself_until_there_are_too_many(
     assert "paused itself" in Notice.objects.get(kind="saved_fix").title
     assert DeadLetter.objects.filter(resolved_by=f"saved fix {row.public_id}").count() == 2
     saved_fixes.switch(row=row, on=True, actor="otto", now=timezone.now())
+    pay(pair, org)
+    work_until_quiet(worker)
+    assert len(brands(org)) == 4
+    # What it did in the last sixty minutes counts, whenever it was switched on.
+    Mending.objects.update(created_at=timezone.now() - timedelta(minutes=59))
+    SavedFix.objects.update(hour=timezone.now() - timedelta(hours=2))
     pay(pair, org)
     work_until_quiet(worker)
     assert len(brands(org)) == 4
@@ -240,117 +210,6 @@ def test_no_remedy_is_offered_for_money_keys_and_what_nobody_maps(
     with pytest.raises(remedies.NoRemedy):
         approve(letter)
     assert DeadLetter.objects.unresolved().count() == 1
-
-
-def test_an_edit_is_laid_over_what_is_read_anew(pair: Pair, org: TwoSystems, worker: WorkerLease) -> None:
-    letter = a_letter(pair, org, worker, client_secret="cs_1_secret_2", note="a")
-    text = editing.editable(letter).text
-    (intent,) = org.objects.values()
-    intent["latest_charge"] = intent["latest_charge"] | {"status": "pending"}  # meanwhile, at Stripe
-
-    edited = json.loads(text) | {"brand": "Visa", "status": "failed"}
-    mending.edit(
-        letter=letter,
-        text=json.dumps(edited),
-        reason="",
-        may_edit_money=False,
-        actor="otto",
-        now=timezone.now(),
-    )
-    work_until_quiet(worker)
-
-    assert MASK in text
-    assert "cs_1_secret_2" not in text
-    (record,) = org.records.values()
-    assert (record["Card_Brand__c"], record["Status__c"]) == ("Visa", "pending")
-    kept = Mending.objects.get()
-    assert (kept.kind, kept.paths) == ("edit", ["status", "brand"])
-    body = payloads.open_body(letter.event.body, connection_id=letter.event.connection_id)
-    assert payloads.object_of(body)["brand"] == LONG
-    entry = AuditEntry.objects.get(action="deadletter.edited")
-    assert entry.details["paths"] == ["status", "brand"]
-    assert "Visa" not in json.dumps(entry.details)
-
-
-def test_nothing_that_happens_once_is_edited_into_happening_twice(
-    pair: Pair, org: TwoSystems, worker: WorkerLease
-) -> None:
-    dun = {**DUN, "settings": {**DUN["settings"], "record": ["charge.crm"], "about": ["charge.order"]}}
-    a_deployed_flow(pair, [*UPSERT, dun], slug="before")
-    fresh = a_letter(pair, org, worker, order="or_1")
-    text = editing.editable(fresh).text
-    with pytest.raises(Unacceptable, match="does only once"):
-        editing.edit_of(fresh, text.replace("or_1", "or_2"))
-
-    assert fresh.run is not None
-    Effect.objects.create(
-        pair=pair, flow=fresh.run.flow, run=fresh.run, key="a", kind="starting", step="dun", created_at=NOON,
-        request=b"", state=Effect.State.IN_DOUBT,
-    )  # fmt: skip
-    with pytest.raises(editing.NotEditable, match="a second time"):
-        editing.editable(fresh)
-
-
-def test_a_second_edit_goes_on_from_the_first(pair: Pair, org: TwoSystems, worker: WorkerLease) -> None:
-    first, second = f"{LONG}!", "Visa"
-    letter = a_letter(pair, org, worker, note="a")
-    for before, after in ((LONG, first), (first, second)):
-        text = editing.editable(letter).text
-        assert before in text
-        mending.edit(
-            letter=letter,
-            text=text.replace(before, after).replace('"a"', '"b"'),
-            reason="",
-            may_edit_money=False,
-            actor="otto",
-            now=timezone.now(),
-        )
-        work_until_quiet(worker)
-        letter = DeadLetter.objects.latest("id")
-
-    assert brands(org) == [second]
-    assert [one.paths for one in Mending.objects.all()] == [["brand", "note"], ["brand", "note"]]
-
-
-@pytest.mark.parametrize(
-    ("edit", "said"),
-    [
-        (lambda text: text.replace('"brand"', "brand"), "column"),
-        (lambda text: text, "Nothing was changed"),
-        (lambda _text: "[1]", "has to be an object"),
-        (lambda text: text.replace('"status"', '"brand": 1, "status"'), "stands twice"),
-        (lambda text: text.replace("1999", "1"), "an administrator alone"),
-        (lambda text: text.replace('"eur"', '"usd"'), "an administrator alone"),
-        (lambda text: text.replace('"ch_', '"ch_9'), "says which object"),
-        (lambda text: text.replace('"pi_', '"pi_9'), "another payment"),
-        (lambda text: text.replace("1999", "[" * 40 + "]" * 40), "deeper"),
-        (lambda text: text.replace("1.1", "1.25"), "an administrator alone"),
-        (lambda text: text.replace("1.1", "1e999999999"), "too large"),
-        (lambda text: text.replace("1999", "9" * 5000), "too large"),
-        (lambda text: text.replace('"Visa', '"\\ud800Visa'), "cannot be kept"),
-        (lambda text: text.replace('"status"', '"a\\u0000": 1, "status"'), "cannot be kept"),
-        (lambda text: text.replace("[", "[1, "), "a mask"),
-    ],
-)
-def test_what_cannot_be_taken_is_said_and_changes_nothing(
-    pair: Pair, org: TwoSystems, worker: WorkerLease, edit: Any, said: str
-) -> None:
-    letter = a_letter(pair, org, worker, exchange_rate=1.1, uses=[{"client_secret": "cs_1"}])
-
-    with pytest.raises(Unacceptable, match=said):
-        editing.edit_of(letter, edit(editing.editable(letter).text))
-
-
-def test_an_administrator_changes_an_amount_with_a_reason(
-    pair: Pair, org: TwoSystems, worker: WorkerLease
-) -> None:
-    letter = a_letter(pair, org, worker)
-    text = editing.editable(letter).text.replace("1999", "1998")
-
-    with pytest.raises(Unacceptable, match="Say why"):
-        editing.edit_of(letter, text, may_edit_money=True)
-
-    assert editing.edit_of(letter, text, may_edit_money=True, reason="A cent").changes[0].told == "amount"
 
 
 def test_an_operator_mends_on_the_page_of_the_letter(
