@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 from django.db.models.functions import TruncMinute
 
 from connectors.models import Connection, Tally
@@ -49,13 +49,16 @@ def of_connection(connection: Connection, begins: datetime, until: datetime) -> 
     while at < until:
         rows[at] = {"ts": at.isoformat()}
         at += BIN
+    first = first_id(Event, "received_at", begins)  # once: it takes a few statements
+    received = Event.objects.filter(connection=connection, pk__gte=first).order_by()
+    happened = received.filter(happened_at__gte=begins, happened_at__lt=until)
     if connection.system == Connection.System.STRIPE:
-        counts = _payments(connection, begins, until)
+        counts = _payments(happened)
         for at, row in rows.items():
             row |= {name: counts[at][name] for name in PAYMENTS}
     calls, took = _calls(connection, begins, until)
-    twice = _twice(connection, begins, until)
-    late = _lateness(connection, begins, until)
+    twice = _twice(happened)
+    late = _lateness(received.filter(received_at__gte=begins, received_at__lt=until))
     for at, row in rows.items():
         row["calls"], row["call_errors"] = calls[at]["calls"], calls[at]["calls.failed"]
         row["dup_events"] = twice[at] + calls[at]["repeated"]
@@ -64,12 +67,9 @@ def of_connection(connection: Connection, begins: datetime, until: datetime) -> 
     return rows
 
 
-def _payments(
-    connection: Connection, begins: datetime, until: datetime
-) -> defaultdict[datetime, Counter[str]]:
+def _payments(happened: QuerySet[Event]) -> defaultdict[datetime, Counter[str]]:
     rows = (
-        _happened(connection, begins, until)
-        .filter(type__in=COUNTED)
+        happened.filter(type__in=COUNTED)
         .annotate(minute=TruncMinute("happened_at"))
         .values_list("minute", "type")
         .annotate(events=Count("pk"))
@@ -81,20 +81,10 @@ def _payments(
     return counts
 
 
-def _happened(connection: Connection, begins: datetime, until: datetime) -> Any:
-    return Event.objects.filter(
-        connection=connection,
-        pk__gte=first_id(Event, "received_at", begins),
-        happened_at__gte=begins,
-        happened_at__lt=until,
-    ).order_by()
-
-
-def _twice(connection: Connection, begins: datetime, until: datetime) -> Counter[datetime]:
+def _twice(happened: QuerySet[Event]) -> Counter[datetime]:
     """Count events that tell of a charge what another event, with another id, told already."""
     rows = (
-        _happened(connection, begins, until)
-        .filter(type__in=CHARGES)
+        happened.filter(type__in=CHARGES)
         .exclude(object_id="")
         .values_list("type", "object_id")
         .annotate(events=Count("pk"), last=Max("happened_at"))
@@ -106,20 +96,12 @@ def _twice(connection: Connection, begins: datetime, until: datetime) -> Counter
     return found
 
 
-def _lateness(
-    connection: Connection, begins: datetime, until: datetime
-) -> defaultdict[datetime, list[float]]:
-    rows = Event.objects.filter(
-        connection=connection,
-        origin=Event.Origin.LIVE,
-        pk__gte=first_id(Event, "received_at", begins),
-        received_at__gte=begins,
-        received_at__lt=until,
-    ).order_by("-pk")
+def _lateness(received: QuerySet[Event]) -> defaultdict[datetime, list[float]]:
+    rows = received.filter(origin=Event.Origin.LIVE).order_by("-pk")
     late: defaultdict[datetime, list[float]] = defaultdict(list)
-    for received, happened in rows.values_list("received_at", "happened_at")[:SAMPLE]:
+    for came, happened in rows.values_list("received_at", "happened_at")[:SAMPLE]:
         if happened is not None:
-            late[floor(received)].append(max((received - happened).total_seconds(), 0.0))
+            late[floor(came)].append(max((came - happened).total_seconds(), 0.0))
     return late
 
 
@@ -160,9 +142,9 @@ def percentile(values: Iterable[float]) -> float | None:
 
 def of_flow(watched: FlowSeries, begins: datetime, until: datetime) -> Rows:
     """Return a row for each five minutes, with what became of the runs that were opened in them."""
+    opened = runs_of(watched, begins, until)
     counted = (
-        runs_of(watched, begins, until)
-        .order_by()
+        opened.order_by()
         .annotate(minute=TruncMinute("created_at"))
         .values_list("minute")
         .annotate(every=Count("pk"), ill=Count("pk", filter=FAILED))
@@ -172,7 +154,7 @@ def of_flow(watched: FlowSeries, begins: datetime, until: datetime) -> Rows:
         runs[floor(minute)] += every
         ill[floor(minute)] += failed
     took: defaultdict[datetime, list[float]] = defaultdict(list)
-    timed = runs_of(watched, begins, until).exclude(state=Run.State.WAITING).order_by("-pk")
+    timed = opened.exclude(state=Run.State.WAITING).order_by("-pk")
     for created, finished in timed.values_list("created_at", "finished_at")[:SAMPLE]:
         took[floor(created)].append(((finished or until) - created).total_seconds())
     rows: Rows = {}
