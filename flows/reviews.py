@@ -227,6 +227,7 @@ def _learn(review: Review, value: str, *, actor: str, now: datetime) -> None:
     except vault.Unreadable:
         return
     deciding.remember(review.pair.salesforce_id, told, value, actor=actor, now=now)
+    review.run.remember(review.step, remembered=True)
 
 
 def _link_of(review: Review) -> Link | None:

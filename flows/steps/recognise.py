@@ -133,6 +133,7 @@ class _Recognising:
         self._ports = ports
         self._customers: list[Customer] = []
         self._answers: dict[int, Answer] = {}
+        self._apart: set[int] = set()  # of whom a person said that they are none of those that were shown
 
     def take(self, batch: Sequence[Item]) -> list[Answer]:
         self._customers = [self._read.customer(item) for item in batch]
@@ -152,7 +153,10 @@ class _Recognising:
     def _by_person(self, batch: Sequence[Item]) -> None:
         chosen = {place: candidates.answer(item, self._step_id) for place, item in enumerate(batch)}
         for place, answer in chosen.items():
-            if answer in (APART, NEW):
+            # Another customer than those that were shown may still be one who has come since.
+            if answer == APART and batch[place].recall(self._step_id, "remembered"):
+                self._apart.add(place)
+            elif answer in (APART, NEW):
                 self._answers[place] = Done({**_NOTHING, "by": PERSON}, exit="new")
         # A record that is gone since is asked about anew.
         self._take({place: record_id_in(answer) for place, answer in chosen.items()}, PERSON)
@@ -208,7 +212,8 @@ class _Recognising:
 
     def _without_a_record(self, place: int, told: Likeness) -> Answer:
         if told.answered is Answered.NEW:
-            return Done({**_NOTHING, "by": ""}, exit="new", seen=self._seen(place))
+            by = PERSON if place in self._apart else ""
+            return Done({**_NOTHING, "by": by}, exit="new", seen=self._seen(place))
         now = self._ports.now()
         if told.answered is Answered.UNREAD:
             names = "contacts" if self._settings.object == "Contact" else "accounts"

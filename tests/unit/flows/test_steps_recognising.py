@@ -85,6 +85,19 @@ def test_the_run_goes_on_as_the_person_said(ports, answer, way, id):
     assert (done.exit, done.output["id"], done.output["by"]) == (way, id, "a person")
 
 
+def test_another_customer_may_still_be_one_who_has_come_since(ports):
+    items = [a_customer(1), a_customer(2)]
+    for item in items:
+        item.keep("here", "answer", APART)
+        item.keep("here", "remembered", True)
+    ports.alikes["cus_2"] = Likeness(Answered.EXPECTED, (Alike("cus_1", 3.0),))
+
+    done, waits = recognise(items, ports)
+
+    assert (done.exit, done.output["by"]) == ("new", "a person")
+    assert isinstance(waits, Pause)
+
+
 def test_an_answer_is_asked_for_again_if_the_record_is_gone_since(ports):
     ports.alikes["cus_1"] = Likeness(Answered.PERHAPS, (MAYBE,))
     item = a_customer()
