@@ -15,6 +15,7 @@ from flows.matching import Answered
 from flows.models import Directory, KnownRecord, Pair
 from flows.recognising import keeping, opening
 from integrator.kernel.errors import Transient
+from monitoring import alerts, gathering
 from tests.builders import NOON
 from tests.integration.flows.given import a_live_flow
 from tests.integration.flows.test_recognising import ACME, HOEFER, a_directory, ask, know, said
@@ -123,6 +124,16 @@ def test_reading_goes_on_where_it_broke_off(org: Org, monkeypatch: pytest.Monkey
     monkeypatch.setattr(directories, "PAGES", 9)
     assert directories.read_due(now=failed.due_at) == 3
     assert Directory.objects.get().complete_at is not None
+
+
+def test_that_an_org_cannot_be_read_is_known_to_alerts_until_it_can(pair: Pair) -> None:
+    a_directory(pair)
+    Directory.objects.update(attempts=2, failure="No such column 'Website'")
+    (found,) = gathering.gather(now=NOON, memory=alerts.Memory()).customers
+    assert (found.failure, found.page) == ("No such column 'Website'.", "duplicates/")
+
+    Directory.objects.update(attempts=0, failure="")
+    assert not gathering.gather(now=NOON, memory=alerts.Memory()).customers
 
 
 def test_a_deletion_that_nobody_told_is_found_when_everything_is_read_anew(org: Org) -> None:
