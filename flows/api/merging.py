@@ -199,7 +199,7 @@ class MergeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
     def get_queryset(self) -> QuerySet[Merge]:
         """Return the merges that this request may reach, of a list without what it does not show."""
         rows = super().get_queryset()
-        return rows.defer("before", "sent") if self.action == "list" else rows
+        return rows.defer(*Merge.BULKY) if self.action == "list" else rows
 
     def get_serializer_class(self) -> type[MergeSerializer]:
         """Return what shows one merge, or many."""

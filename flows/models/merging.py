@@ -62,6 +62,8 @@ class Merge(models.Model):
         FAILED = "failed", "Not as it should be"
 
     UNFINISHED: ClassVar[tuple[str, ...]] = (State.RUNNING, State.DOUBT)
+    # What no list shows: of a record with many others it is megabytes.
+    BULKY: ClassVar[tuple[str, ...]] = ("before", "sent", "survivors", "children", "links", "verified")
 
     public_id = models.CharField(max_length=24, unique=True, default=public_id, editable=False)
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="merges")

@@ -54,7 +54,7 @@ def listed(request: HttpRequest, workspace: str, environment: str) -> HttpRespon
     tab = narrow.tab_of(TABS, request.GET.get("state", ""))
     found = _all(here)
     context = {
-        "page": Page.of(found.filter(tab.condition).defer("before", "sent"), request),
+        "page": Page.of(found.filter(tab.condition).defer(*Merge.BULKY), request),
         "tab": tab,
         "tabs": narrow.counts(found, TABS),
         **place_of(request),
