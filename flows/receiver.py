@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -61,7 +62,7 @@ class Counters:
 class _Answer:
     """What is answered, made ready once: `reason` is for the counters, `closes` if the body was not read."""
 
-    __slots__ = ("closes", "content", "reason", "start")
+    __slots__ = ("closes", "content", "reason", "start", "status")
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class _Answer:
         headers: tuple[tuple[bytes, bytes], ...] = (),
         closes: bool = False,
     ) -> None:
-        self.reason = reason
+        self.reason, self.status = reason, status
         self.closes = closes
         self.content = json.dumps({"error": error} if error else {"received": True}).encode()
         head = [
@@ -206,8 +207,7 @@ class Receiver:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            with telemetry.span("webhook") as told:
-                await self._take(scope, receive, told)
+            await self._tell(scope, receive)
             answer = _ACCEPTED
             self.counters.accepted += 1
         except _Refused as refusal:
@@ -217,6 +217,16 @@ class Receiver:
             self.counters.refused["hung up"] += 1
             return
         await _say(answer, receive, send)
+
+    async def _tell(self, scope: Scope, receive: Receive) -> None:
+        """Keep the delivery, and trace it; strangers, who are refused, fill no collector's queue."""
+        with telemetry.span("webhook") as told:
+            try:
+                await self._take(scope, receive, told)
+            except _Refused as refusal:
+                if refusal.answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    told.drop()
+                raise
 
     async def _take(self, scope: Scope, receive: Receive, told: telemetry.Span) -> None:
         """Keep the delivery, or raise what is to be answered instead."""

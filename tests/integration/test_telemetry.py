@@ -108,8 +108,10 @@ def test_a_webhook_is_told_with_the_id_of_its_event_and_nothing_of_its_content(t
         answers.append(message)
 
     both: Any = Committing()
-    asyncio.run(Receiver(committer=both, endpoints=both)(scope, receive, send))
+    for asked in (scope, scope | {"headers": []}):  # what a stranger sends is refused, and not told of
+        asyncio.run(Receiver(committer=both, endpoints=both)(asked, receive, send))
 
+    assert len(told.get_finished_spans()) == 1
     span = spans(told)["webhook"]
     assert answers[0]["status"] == 200
     assert dict(span.attributes) == {"integrator.event": "evt_9", "integrator.connection": 7}
