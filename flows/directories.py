@@ -27,6 +27,7 @@ from flows.models import Deployment, Directory, KnownRecord
 from flows.recognising import deciding, keeping, opening
 from flows.recognising.asking import EXPECTED_FOR
 from flows.recognising.keeping import Found
+from flows.recognising.sealing import Seal
 from integrator import vault
 from integrator.accounts import audit
 from integrator.kernel import errors
@@ -291,10 +292,18 @@ def _stamp(text: Any) -> datetime:
 
 
 def read_again(directory: Directory, *, actor: str, now: datetime) -> None:
-    """Have everything read from the beginning; what is known stays known meanwhile."""
-    ended = now - RENEWED if directory.complete_at else None
+    """
+    Have everything read from the beginning; what is known stays known meanwhile.
+
+    Where it cannot be opened any more, since its key is lost, it is forgotten, and begun anew within minutes.
+    """
+    after: dict[str, Any] = {"ended_at": now - RENEWED if directory.complete_at else None}
+    try:
+        Seal(directory)
+    except vault.Unreadable:
+        after |= {"unused_since": now - UNUSED, "complete_at": None}
     with transaction.atomic():
-        Directory.objects.filter(pk=directory.pk).update(due_at=now, attempts=0, failure="", ended_at=ended)
+        Directory.objects.filter(pk=directory.pk).update(due_at=now, attempts=0, failure="", **after)
         audit.record(
             workspace=directory.connection.environment.workspace,
             actor=actor,

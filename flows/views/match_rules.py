@@ -105,7 +105,8 @@ def _page(request: HttpRequest, row: MatchPolicy, form: Lines, status: int = 200
         "chances": {name: round(100 * chance(getattr(row, name)), 1) for name in ("auto", "review")},
         "past": rules.past(here, row),
         "directories": [
-            (one, keeping.counted(one)) for one in _directories(request).select_related("connection")
+            (one, keeping.counted(one), directories.is_leaving(one, timezone.now()))
+            for one in _directories(request).select_related("connection")
         ],
         "workspace": scope_of(request).workspace,
         "environment": here,

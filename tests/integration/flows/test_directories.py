@@ -14,6 +14,7 @@ from flows import directories, streams
 from flows.matching import Answered
 from flows.models import Directory, KnownRecord, Pair
 from flows.recognising import keeping, opening
+from flows.recognising.sealing import Seal
 from integrator.kernel.errors import Transient
 from monitoring import alerts, gathering
 from tests.builders import NOON
@@ -124,6 +125,22 @@ def test_reading_goes_on_where_it_broke_off(org: Org, monkeypatch: pytest.Monkey
     monkeypatch.setattr(directories, "PAGES", 9)
     assert directories.read_due(now=failed.due_at) == 3
     assert Directory.objects.get().complete_at is not None
+
+
+def test_what_cannot_be_opened_any_more_is_begun_anew_when_somebody_has_it_read_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = a_directory(pair)
+    know(directory, **{ACME: HOEFER})
+    monkeypatch.setattr(directories, "wanted_of", lambda _: {"Account"})
+    directory.salt = b"of a key that is lost"
+
+    directories.read_again(directory, actor="otto", now=NOON)
+    directories.begin_due(now=NOON)
+    assert directories.begin_due(now=NOON) == 1
+
+    assert not KnownRecord.objects.exists()
+    Seal(Directory.objects.get())
 
 
 def test_that_an_org_cannot_be_read_is_known_to_alerts_until_it_can(pair: Pair) -> None:
