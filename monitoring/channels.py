@@ -32,6 +32,7 @@ from monitoring.wording import PREFIX, SECRET_BYTES, Message
 
 MOST = 50  # channels of a workspace
 MOST_ADDRESSES = 20
+MOST_TESTS = 20  # of a channel within an hour: nobody is to be flooded by them
 OVERLAP = timedelta(hours=24)  # in which the former secret signs, too
 PARTS = {
     "id": "Id of the message", "title": "Title", "text": "Text", "severity": "Severity",
@@ -93,6 +94,8 @@ def change(*, channel: AlertChannel, given: Given, actor: str, now: datetime) ->
     :raises Unacceptable: if something about it cannot be; `field` names it
     """
     with transaction.atomic():
+        # Two people who choose one name at once: the second is told so.
+        Workspace.objects.select_for_update(no_key=True).get(pk=channel.workspace_id)
         found = _locked(channel)
         _fill(found, given, _kept(found))
         _well(found)
@@ -159,12 +162,15 @@ def test(*, channel: AlertChannel, actor: str, now: datetime) -> AlertDispatch:
     """
     Have a test sent, once; what the other side answers is shown in the list of messages.
 
-    :raises Unacceptable: if the channel is switched off
+    :raises Unacceptable: if the channel is switched off, or was tested often within the hour
     """
     with transaction.atomic():
         found = _locked(channel)
         if not found.enabled:
             raise Unacceptable("It is switched off.")
+        lately = found.dispatches.filter(test=True, created_at__gt=now - timedelta(hours=1))
+        if lately.count() >= MOST_TESTS:
+            raise Unacceptable(f"It was tested {MOST_TESTS} times within the hour. Wait a little.")
         message = Message(id="", at=now, workspace=found.workspace.name, alerts=(), test=True)
         sent = AlertDispatch.objects.create(
             channel=found, subject=message.subject[:250], test=True, created_at=now, due_at=now

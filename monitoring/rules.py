@@ -83,6 +83,8 @@ def change(*, rule: AlertRule, given: Given, actor: str, now: datetime) -> Alert
     :raises Unacceptable: if something about it cannot be; `field` names it
     """
     with transaction.atomic():
+        # Two people who choose one name at once: the second is told so.
+        Workspace.objects.select_for_update(no_key=True).get(pk=rule.workspace_id)
         found = _locked(rule)
         _fill(found, given)
         if not found.enabled:

@@ -227,3 +227,13 @@ def test_a_rule_that_repeats_no_more_tells_nothing_again(
     rules.change(rule=rule, given=told, actor="ada", now=NOON)
 
     assert go(monkeypatch, minutes=10) == bool(change["repeat_minutes"])
+
+
+def test_nobody_is_flooded_with_tests() -> None:
+    channel = a_team("a@acme.test")
+    for _ in range(channels.MOST_TESTS):
+        channels.test(channel=channel, actor="ada", now=NOON)
+
+    with pytest.raises(Unacceptable, match="Wait a little"):
+        channels.test(channel=channel, actor="ada", now=after(minutes=59))
+    channels.test(channel=channel, actor="ada", now=after(minutes=61))
