@@ -77,6 +77,12 @@ class Command(BaseCommand):
         watch.stop()
 
 
+def _write_calls() -> None:
+    """Write which calls duties have made."""
+    METER.write()
+    TALLIES.write_due()
+
+
 def tasks() -> Sequence[Task]:
     """Return what is to be done, each with how often."""
     memory, post, counter, looker = alerts.Memory(), Post(), hours.Counter(), looking.Looker()
@@ -104,7 +110,8 @@ def tasks() -> Sequence[Task]:
         Task("impact", IMPACT_EVERY, lambda now: keeping.renew_due(now=now, failed=failed)),
         Task("retention", PURGE_EVERY, lambda now: retention.purge_due(now=now)),
         Task("messages", FORGET_EVERY, lambda now: courier.forget(now=now)),
-        Task("calls", CALLS_EVERY, lambda _now: (METER.write(), TALLIES.write_due())),  # of duties
+        Task("calls", CALLS_EVERY, lambda _now: _write_calls()),
         Task("call hours", FORGET_EVERY, lambda now: spending.forget(now=now)),
-        Task("tidying", FORGET_EVERY, lambda now: (hours.forget(now=now), anomalies.forget(now=now))),
+        Task("tidying", FORGET_EVERY, lambda now: hours.forget(now=now)),
+        Task("old bins", FORGET_EVERY, lambda now: anomalies.forget(now=now)),
     )
