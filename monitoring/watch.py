@@ -82,6 +82,8 @@ class _Keeper:
         pause = 0.0
         while not self._stopping.wait(pause):
             pause = self._once()
+            if pause >= RENEW_EVERY:
+                connection.close()  # a server has room for so many, and most duties rest most of the time
         connection.close()
 
     def _once(self) -> float:
