@@ -113,7 +113,8 @@ def of_connection(connection: Connection, *, now: datetime) -> Budget:
     rate = rate_of(connection, processes=max(1, int(settings.WORKERS))) if is_limited(connection) else None
     return Budget(
         connection=connection,
-        outlook=spending.outlook_of(connection, now=now),
+        # Beside what each flow has used, which is counted now: an older sum would not fit to it.
+        outlook=spending.outlook_of(connection, now=now, anew=True),
         spenders=_with_priorities(spenders),
         days=days,
         names=[_name(cause, flows) for cause, _ in days.by_cause],

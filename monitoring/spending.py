@@ -57,10 +57,10 @@ class Hours:
         return max(recent.items(), key=lambda item: item[1], default=None)
 
 
-def hours_of(connection: Connection, *, now: datetime) -> Hours:
-    """Return the calls of the last four weeks, hour by hour, as of a minute ago: live pages ask often."""
-    key = f"call-hours:{connection.pk}:{now:%d%H}"
-    known = cache.get(key)
+def hours_of(connection: Connection, *, now: datetime, anew: bool = False) -> Hours:
+    """Return the calls of the last four weeks, hour by hour, as of a minute ago unless counted `anew`."""
+    key = f"call-hours:{connection.pk}:{now:%d%H}"  # live pages ask often
+    known = None if anew else cache.get(key)
     if known is None:
         counted = _count(connection, now)
         cache.set(key, counted.kept(), timeout=60)
@@ -112,12 +112,12 @@ class Outlook:
         return "low" if self.allowance.left_percent < LITTLE else "enough"
 
 
-def outlook_of(connection: Connection, *, now: datetime) -> Outlook | None:
-    """Return what will be used of an org's calls; None if it has told no limit."""
+def outlook_of(connection: Connection, *, now: datetime, anew: bool = False) -> Outlook | None:
+    """Return what will be used of an org's calls, counted `anew` or not; None if it has told no limit."""
     allowance = allowance_of(connection)
     if allowance is None:
         return None
-    hours = hours_of(connection, now=now)
+    hours = hours_of(connection, now=now, anew=anew)
     is_old = allowance.is_stale(now)
     if is_old:
         allowance = replace(allowance, used=_used_by_now(allowance, hours, now))

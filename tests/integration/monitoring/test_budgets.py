@@ -110,6 +110,21 @@ def test_what_will_be_used_up_is_told_and_alerted_once(
     assert told.link == f"/w/acme/dev/budgets/{pair.salesforce.public_id}/"
 
 
+def test_what_is_ours_stands_beside_what_each_flow_has_used_as_counted_now(
+    page: Any, pair: Pair, live: Deployment
+) -> None:
+    spending.hours_of(pair.salesforce, now=timezone.now())  # a live page has asked a moment ago
+    CallHour.objects.create(
+        connection=pair.salesforce, cause=live.flow_id, kind="write", calls=777,
+        hour=timezone.now().replace(minute=0, second=0, microsecond=0),
+    )  # fmt: skip
+
+    shown = page()
+
+    assert "777 in 24 hours" in shown
+    assert '<strong class="figure tabular">777</strong>' in shown
+
+
 def test_nobody_is_alerted_by_a_guess(pair: Pair, live: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "_feed_since", lambda: None)
     CallHour.objects.create(
