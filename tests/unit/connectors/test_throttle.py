@@ -132,7 +132,7 @@ def test_refusals_without_end_leave_a_part_of_the_rate():
 
 
 def test_processes_that_begin_at_once_stay_within_the_limit_of_a_second():
-    assert rate_within(25, processes=1) == 23
+    assert rate_within(25, processes=1) == 23.5
     assert [rate_within(25, processes=count) + count for count in (2, 4, 8)] == [25, 25, 25]
     assert rate_within(25, processes=100) == 12.5
 
