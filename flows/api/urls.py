@@ -99,7 +99,9 @@ urlpatterns = [
     ),
     *router.urls,
     *(
-        re_path(rf"^merges/(?P<id>{PUBLIC_ID})/{act}/$", MergeViewSet.as_view({"post": act}), name=f"merge-{act}")
+        re_path(
+            rf"^merges/(?P<id>{PUBLIC_ID})/{act}/$", MergeViewSet.as_view({"post": act}), name=f"merge-{act}"
+        )
         for act in ("run", "seen")
     ),
     re_path(OF_A_FLOW + "try/$", TrialViewSet.as_view({"post": "try_out"}), name="try"),
