@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -40,6 +40,7 @@ VALUES: tuple[tuple[Any, Any], ...] = (
     (models.IntegerField, lambda number, _: number),
     (models.DateTimeField, lambda _, field: None if field.null else NOON),
     (models.DateField, lambda *_: date(2026, 11, 24)),
+    (models.TimeField, lambda *_: time(8)),
     (models.FloatField, lambda number, _: float(number)),
     (models.DecimalField, lambda number, _: Decimal(number)),
     (models.DurationField, lambda number, _: timedelta(seconds=number)),
