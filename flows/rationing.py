@@ -35,14 +35,17 @@ def share(runs: Sequence[Loaded], *, now: datetime) -> tuple[list[Loaded], list[
     """
     Return those of `runs` of one flow and pair, which all ask the org, that go on, and those that wait.
 
-    What a person wants done goes on. So does what has waited for hours, see `flows.engine.rationing`, and
-    what a connection that has rested is tried with: if that waited, the connection would rest on.
+    What a person wants done goes on, and a normal flow if none has a high priority. So does what has waited
+    for hours, see `flows.engine.rationing`, and what a connection that has rested is tried with: if that
+    waited, the connection would rest on.
     """
     first = runs[0]
     allowance = allowance_of(first.pair__salesforce_id)
     if allowance is None or allowance.left_percent >= MOST or allowance.is_stale(now) or _is_tried(first):
         return list(runs), []
     priority = priority_of(first.flow_id, first.pair_id)
+    if priority == "normal" and not _is_another_preferred(first.pair__salesforce_id):
+        return list(runs), []
     reason = _reason(priority, allowance)
     going: list[Loaded] = []
     saved: list[Saved] = []
@@ -54,6 +57,11 @@ def share(runs: Sequence[Loaded], *, now: datetime) -> tuple[list[Loaded], list[
         else:
             saved.append(Saved(run, now + wait, reason))
     return going, saved
+
+
+def _is_another_preferred(connection_id: int) -> bool:
+    """Tell whether a flow that asks the same org has a high priority: else nobody gains by waiting."""
+    return FlowPriority.objects.filter(pair__salesforce=connection_id, priority="high").exists()
 
 
 def _is_tried(run: Loaded) -> bool:

@@ -16,7 +16,7 @@ from flows.lanes import WorkerLease
 from flows.models import Attempt, Deployment, Pair, Run
 from integrator.accounts.models import AuditEntry
 from tests.builders import NOON
-from tests.integration.flows.given import an_event
+from tests.integration.flows.given import a_live_flow, an_event
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +56,17 @@ def test_a_low_priority_waits_before_the_normal_one(
     assert waiting.next_attempt_at is not None
     assert timedelta(0) < waiting.next_attempt_at - timezone.now() <= timedelta(minutes=5)
     assert not Attempt.objects.filter(run=waiting).exists()
+
+
+def test_a_normal_priority_waits_for_a_high_one_alone(
+    pair: Pair, live: Deployment, worker: WorkerLease
+) -> None:
+    used(pair, 85)
+    assert a_pass(worker, pair).state == "done"
+    another = a_live_flow(pair, "invoice.paid", slug="invoices")
+    rationing.prefer(flow=another.flow, pair=pair, priority="high", actor="otto@acme.test", now=NOON)
+
+    assert "the normal priority" in a_pass(worker, pair).reason
 
 
 def test_what_has_waited_for_hours_goes_on(pair: Pair, live: Deployment, worker: WorkerLease) -> None:
