@@ -29,13 +29,8 @@ def drain(shard: int) -> int:
     close_old_connections()
     worker = lanes.this_worker()
     ends_at = time.monotonic() + TURN
-    renews_at = time.monotonic() + RENEW
 
     def go_on() -> bool:
-        nonlocal renews_at
-        if time.monotonic() > renews_at:  # a pass of many calls is long, and asks between its parts
-            queue.answer(shard=shard)
-            renews_at = time.monotonic() + RENEW
         return time.monotonic() < ends_at and not STOPPING.is_set()
 
     try:
@@ -78,6 +73,7 @@ def _until_idle(shard: int, worker: lanes.WorkerLease, go_on: Callable[[], bool]
 
 def _until_nothing_is_ready(shard: int, worker: lanes.WorkerLease, go_on: Callable[[], bool]) -> int:
     handled = 0
+    renewed_at = time.monotonic()
     while go_on():
         done = runner.work(worker, until=go_on)
         if not done:
@@ -85,4 +81,7 @@ def _until_nothing_is_ready(shard: int, worker: lanes.WorkerLease, go_on: Callab
         handled += done
         if done >= runner.FULL:
             queue.ring(shard=(shard + 1) % len(queue.shards()))
+        if time.monotonic() - renewed_at > RENEW:
+            queue.answer(shard=shard)
+            renewed_at = time.monotonic()
     return handled
