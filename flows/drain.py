@@ -30,14 +30,23 @@ def drain(shard: int) -> int:
     worker = lanes.this_worker()
     ends_at = time.monotonic() + TURN
 
-    def go_on() -> bool:
+    renews_at = time.monotonic() + RENEW
+
+    def has_time() -> bool:
         return time.monotonic() < ends_at and not STOPPING.is_set()
 
+    def go_on() -> bool:
+        nonlocal renews_at
+        if has_time() and time.monotonic() > renews_at:  # a pass of many calls asks between its parts
+            queue.answer(shard=shard)
+            renews_at = time.monotonic() + RENEW
+        return has_time()
+
     try:
-        handled = _until_idle(shard, worker, go_on)
+        handled = _until_idle(shard, worker, go_on, has_time)
     finally:
         _leave(shard, worker)
-    if not go_on():
+    if not has_time():
         queue.ring(shard=shard)
     return handled
 
@@ -57,14 +66,17 @@ def _leave(shard: int, worker: lanes.WorkerLease) -> None:
         log.warning("drain.left", shard=shard, error=type(failure).__name__)
 
 
-def _until_idle(shard: int, worker: lanes.WorkerLease, go_on: Callable[[], bool]) -> int:
+def _until_idle(
+    shard: int, worker: lanes.WorkerLease, go_on: Callable[[], bool], has_time: Callable[[], bool]
+) -> int:
+    """Handle what is ready; `go_on` answers the doorbell too, which nobody may once it has fallen idle."""
     handled = 0
     while go_on():
         queue.answer(shard=shard)
         handled += _until_nothing_is_ready(shard, worker, go_on)
         queue.fall_idle(shard=shard)
         # Whoever committed before the doorbell fell idle did not ring: look once more.
-        more = runner.work(worker, until=go_on)
+        more = runner.work(worker, until=has_time)
         if not more:
             break
         handled += more
@@ -73,7 +85,6 @@ def _until_idle(shard: int, worker: lanes.WorkerLease, go_on: Callable[[], bool]
 
 def _until_nothing_is_ready(shard: int, worker: lanes.WorkerLease, go_on: Callable[[], bool]) -> int:
     handled = 0
-    renewed_at = time.monotonic()
     while go_on():
         done = runner.work(worker, until=go_on)
         if not done:
@@ -81,7 +92,4 @@ def _until_nothing_is_ready(shard: int, worker: lanes.WorkerLease, go_on: Callab
         handled += done
         if done >= runner.FULL:
             queue.ring(shard=(shard + 1) % len(queue.shards()))
-        if time.monotonic() - renewed_at > RENEW:
-            queue.answer(shard=shard)
-            renewed_at = time.monotonic()
     return handled
