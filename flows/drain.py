@@ -29,7 +29,6 @@ def drain(shard: int) -> int:
     close_old_connections()
     worker = lanes.this_worker()
     ends_at = time.monotonic() + TURN
-
     renews_at = time.monotonic() + RENEW
 
     def has_time() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.db import OperationalError
 
@@ -42,6 +44,27 @@ def test_the_lanes_of_a_pass_that_breaks_are_free_at_once(
 
     assert set(Lane.objects.values_list("worker", "crashes")) == {(None, 0)}
     assert queue.ring(), "the doorbell is free for the next ring"
+
+
+def test_a_long_pass_answers_between_its_parts_and_none_answers_once_it_has_fallen_idle(
+    worker, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(drain, "RENEW", -1.0)  # it is always time to answer
+    answered = []
+
+    def work(_worker: object, until: Callable[[], bool]) -> int:
+        """Ask once whether a pass may go on, and note whether the doorbell was answered by that."""
+        was_idle = Doorbell.objects.get().busy_until is None
+        Doorbell.objects.update(busy_until=None)
+        assert until()
+        answered.append((was_idle, Doorbell.objects.get().busy_until is not None))
+        return 1 if len(answered) == 1 else 0
+
+    monkeypatch.setattr(runner, "work", work)
+    drain.drain(0)
+
+    assert answered == [(False, True), (False, True), (True, False)]
+    assert queue.ring(), "whoever rings now is heard"
 
 
 def test_a_drain_that_is_asked_to_stop_rings_for_what_is_left(worker, monkeypatch: pytest.MonkeyPatch):
