@@ -95,10 +95,11 @@ class BothSides:
 
     def settle(self) -> None:
         """Tell both flows what has happened, until nothing more happens."""
-        while self._tell():
+        while self.tell():
             self.bridge.drain(seconds=60)
 
-    def _tell(self) -> bool:
+    def tell(self) -> bool:
+        """Hand over what both sides have told since the last time, and say whether that was anything."""
         events = self._new_events()
         if events:
             self.last = events[-1]["id"]

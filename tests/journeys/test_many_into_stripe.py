@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from connectors import gateway
 from flows import context
@@ -50,28 +48,6 @@ def test_what_is_read_for_a_change_is_read_a_moment_before_its_write_and_once(
 
 def _kind(call: dict[str, Any]) -> str:
     return "write" if call["method"] == "POST" else "find" if call["path"].endswith("/search") else "read"
-
-
-def test_what_is_asked_of_the_database_does_not_grow_with_the_records(org: AnOrg) -> None:
-    accounts = [org.create(f"No. {number}") for number in range(12)]
-    customers = [org.customer(account, "Old") for account in accounts]
-    org.hears()
-    told = 0
-
-    def statements(changed: list[str], name: str) -> int:
-        nonlocal told
-        for account in changed:
-            org.change("update", id=account, values={"Name": name})
-        told += len(changed)
-        org.kept(told)
-        with CaptureQueriesContext(connection) as captured:
-            org.work()
-        return len(captured)
-
-    for name in ("Once", "Again"):  # first without links, then with what both sides have agreed on
-        few, many = statements(accounts[:3], name), statements(accounts[3:], name)
-        assert many <= few
-    assert {org.name_of(customer) for customer in customers} == {"Again"}
 
 
 def test_where_nothing_limits_stripe_all_go_together(org: AnOrg) -> None:

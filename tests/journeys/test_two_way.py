@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flows import reviews
 from flows.models import Event, Link, Review, Run
 from tests.journeys.both_sides import BothSides
+
+_VALUES = re.compile(r"'[^']*'|\b\d+\b")  # of a statement, which tell one run's from another's
 
 
 def test_hundreds_of_edits_on_both_sides_come_to_agree_and_then_to_rest(sides: BothSides) -> None:
@@ -36,6 +43,28 @@ def test_hundreds_of_edits_on_both_sides_come_to_agree_and_then_to_rest(sides: B
     assert set(Link.objects.values_list("state", flat=True)) == {"agreed"}
     # What our own writes told was all handled, and asked for nothing more.
     assert Event.objects.filter(fate="echo").count() >= 350
+
+
+@pytest.mark.parametrize("side", ["stripe", "salesforce"])
+def test_nothing_is_asked_of_the_database_for_each_of_those_that_have_changed(
+    sides: BothSides, side: str
+) -> None:
+    sides.live(policy="stripe")
+    customers = sides.customers(16)
+    for one in customers:
+        if side == "stripe":
+            sides.in_stripe(one, name=f"New {one}")
+        else:
+            sides.in_salesforce(one, Phone="2")
+    assert sides.tell()
+
+    with CaptureQueriesContext(connection) as captured:
+        sides.bridge.drain()
+
+    shapes = Counter(_VALUES.sub("?", query["sql"]) for query in captured)
+    often = {shape: times for shape, times in shapes.items() if times >= len(customers)}
+    assert often.keys() <= {"BEGIN", "BEGIN IMMEDIATE", "COMMIT"}
+    assert {one[:2] for one in sides.stand().values()} == {one[2:] for one in sides.stand().values()}
 
 
 def test_a_conflict_is_asked_about_once_and_its_answer_stands_on_both_sides(sides: BothSides) -> None:
