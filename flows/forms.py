@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 
 
-class Discard(forms.Form):
-    """Why what waits for a person is not worth another try."""
-
-    reason = forms.CharField(
-        max_length=400,
-        label="Reason",
-        help_text="It is kept with the run and in the audit trail.",
-        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
-    )
-    confirmation = forms.CharField(label="Type PRODUCTION to go on", max_length=20)
+class _Confirmed(forms.Form):
+    """What is asked last of whoever changes something in production: a word that nobody types by mistake."""
 
     def __init__(self, *args: Any, production: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not production:
-            del self.fields["confirmation"]
+        if production:
+            self.fields["confirmation"] = forms.CharField(label="Type PRODUCTION to go on", max_length=20)
 
     def clean_confirmation(self) -> str:
         """
@@ -34,6 +26,17 @@ class Discard(forms.Form):
         if given != "PRODUCTION":
             raise forms.ValidationError("This environment is production. Type the word to go on.")
         return given
+
+
+class Discard(_Confirmed):
+    """Why what waits for a person is not worth another try."""
+
+    reason = forms.CharField(
+        max_length=400,
+        label="Reason",
+        help_text="It is kept with the run and in the audit trail.",
+        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
+    )
 
 
 class Assign(forms.Form):
@@ -328,34 +331,18 @@ class Merging(forms.Form):
         self, *args: Any, connections: list[tuple[str, str]], objects: tuple[str, ...], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["connection"].choices = connections  # type: ignore[attr-defined]  # it is a ChoiceField
-        self.fields["object"].choices = [(one, one) for one in objects]  # type: ignore[attr-defined]  # as above
+        orgs = cast("forms.ChoiceField", self.fields["connection"])
+        orgs.choices = connections
+        cast("forms.ChoiceField", self.fields["object"]).choices = [(one, one) for one in objects]
         if len(connections) == 1:
-            self.fields["connection"].widget = forms.HiddenInput()
-            self.fields["connection"].initial = connections[0][0]
+            orgs.widget = forms.HiddenInput()
+            orgs.initial = connections[0][0]
 
 
-class MergeGo(forms.Form):
+class MergeGo(_Confirmed):
     """That a person has read what a merge does, and wants it."""
 
     sure = forms.BooleanField(
         label="These records are the same customer, and I have read what changes",
         error_messages={"required": "Tick this first: a merge cannot be taken back with a click."},
     )
-    confirmation = forms.CharField(label="Type PRODUCTION to go on", max_length=20)
-
-    def __init__(self, *args: Any, production: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not production:
-            del self.fields["confirmation"]
-
-    def clean_confirmation(self) -> str:
-        """
-        Return the word that was typed.
-
-        :raises ValidationError: if it is another one
-        """
-        given = str(self.cleaned_data["confirmation"]).strip()
-        if given != "PRODUCTION":
-            raise forms.ValidationError("This environment is production. Type the word to go on.")
-        return given
