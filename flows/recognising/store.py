@@ -17,7 +17,9 @@ from flows.statements import Given, Select
 
 _KEYS = KnownKey._meta.db_table
 # No more rows of a key are read than tell that it has too many records.
-_EACH = f'SELECT * FROM (SELECT "key", "record_id" FROM "{_KEYS}" WHERE "directory_id" = %s AND "key" = %s LIMIT %s)'  # noqa: S608, E501  # names of ours only
+_EACH = f"""
+SELECT * FROM (SELECT "key", "record_id" FROM "{_KEYS}" WHERE "directory_id" = %s AND "key" = %s LIMIT %s)
+"""  # noqa: S608  # names of ours only
 _TOGETHER = f"""
 SELECT wanted.key, found.record_id FROM unnest(%s::bigint[]) AS wanted(key) CROSS JOIN LATERAL (
     SELECT known.record_id FROM "{_KEYS}" AS known
