@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 
@@ -111,9 +111,10 @@ class EventForm(ChannelForm):
 
     def __init__(self, *args: Any, workspace: Workspace, **kwargs: Any) -> None:
         super().__init__(*args, workspace=workspace, **kwargs)
-        self.fields["connection"].queryset = Connection.objects.filter(  # type: ignore[attr-defined]  # a choice
+        orgs = Connection.objects.filter(
             environment__workspace=workspace, system=Connection.System.SALESFORCE
         ).select_related("environment")
+        cast("forms.ModelChoiceField[Connection]", self.fields["connection"]).queryset = orgs
         for part, label in channels.PARTS.items():
             self.fields[f"field_{part}"] = forms.CharField(
                 label=f"Field for: {label.lower()}",
@@ -250,7 +251,7 @@ class RuleForm(forms.Form):
         return [(self[f"after_{number}"], self[f"then_{number}"]) for number in self._numbers]
 
     def _choose(self, name: str, rows: Any) -> None:
-        self.fields[name].queryset = rows  # type: ignore[attr-defined]  # it is a choice of rows
+        cast("forms.ModelChoiceField[Any]", self.fields[name]).queryset = rows
 
     def clean(self) -> dict[str, Any]:
         """Return what was entered; an escalation has both its minutes and its channel."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -40,7 +40,7 @@ class KnownEventForm(forms.Form):
     def __init__(self, *args: Any, environment: Environment, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         rows = Connection.objects.filter(environment=environment)
-        self.fields["connection"].queryset = rows  # type: ignore[attr-defined]  # it is a ModelChoiceField
+        cast("forms.ModelChoiceField[Connection]", self.fields["connection"]).queryset = rows
         zone = environment.workspace.time_zone.replace("_", " ")
         for name in ("begins", "ends"):
             self.fields[name].help_text = f"By the clock of {zone}."

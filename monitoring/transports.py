@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parseaddr
+from functools import partial
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
@@ -114,7 +115,7 @@ def _mail(way: Way, message: Message, reached: list[str]) -> str:
         try:
             _within(
                 min(MAIL_DEADLINE, outbound.seconds_left()),
-                lambda to=address: _transmit(mail, to, message.id),  # type: ignore[misc]
+                partial(_transmit, mail, address, message.id),
                 about=(message.id, address),
             )
         except smtplib.SMTPRecipientsRefused as failure:
