@@ -8,7 +8,7 @@ two, which reads in the order of the numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -148,10 +148,6 @@ class Narrowed(Generic[M]):
     rows: QuerySet[M]
     low: int = 0
     high: int = LARGEST_ID
-
-    def these(self, rows: QuerySet[M]) -> Narrowed[M]:
-        """Return the same of a part of the rows."""
-        return replace(self, rows=rows)
 
 
 def runs(place: Place, filters: Filters, *, now: datetime) -> Narrowed[Run]:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 import requests
@@ -195,11 +194,6 @@ def json_of(answer: requests.Response) -> Any:
         return answer.json(parse_float=Decimal)
     except (ValueError, RecursionError):
         return None
-
-
-def host_of(address: str) -> str:
-    """Return the host of an address, for messages."""
-    return urlsplit(address).netloc
 
 
 def encoded(fields: Mapping[str, Any]) -> bytes:
