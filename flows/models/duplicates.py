@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.db import models
 
 from connectors.models import Connection
-from flows.models.resyncs import LeasedQuerySet
+from flows.models.leasing import Leased, LeasedQuerySet
 from integrator.accounts.models import Environment
 
 STALE = timedelta(minutes=30)  # for so long what was read is believed while it cannot be read on
@@ -50,7 +50,7 @@ class MatchPolicy(models.Model):
         self.save(update_fields=["weights", "auto", "learned_from", "learned_at"])
 
 
-class Directory(models.Model):
+class Directory(Leased):
     """
     The customers of an org that are known here: the records of one object, as far as they have been read.
 
@@ -77,8 +77,6 @@ class Directory(models.Model):
     attempts = models.PositiveIntegerField(default=0, help_text="Tries that failed one after the other.")
     failure = models.CharField(max_length=500, blank=True)
     unused_since = models.DateTimeField(null=True, help_text="Since when no live flow needs it.")
-    lease_until = models.DateTimeField(null=True)
-    lease_owner = models.CharField(max_length=40, blank=True)
 
     objects = LeasedQuerySet.as_manager()
 

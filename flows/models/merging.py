@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from connectors.models import Connection
-from flows.models.resyncs import LeasedQuerySet
+from flows.models.leasing import Leased, LeasedQuerySet
 from integrator import vault
 from integrator.accounts.models import public_id
 from integrator.kernel import canonical
@@ -43,7 +43,7 @@ class MergeQuerySet(LeasedQuerySet):
         return self.filter(state=Merge.State.FAILED, seen_at__isnull=True)
 
 
-class Merge(models.Model):
+class Merge(Leased):
     """
     A merge of one or two records of an org into another one: first looked at, then done once.
 
@@ -98,8 +98,6 @@ class Merge(models.Model):
     next_at = models.DateTimeField(null=True)
     failure = models.CharField(max_length=500, blank=True)
     failure_code = models.CharField(max_length=100, blank=True)
-    lease_until = models.DateTimeField(null=True)
-    lease_owner = models.CharField(max_length=40, blank=True)
 
     objects = MergeQuerySet.as_manager()
 

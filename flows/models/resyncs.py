@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Greatest, Least, Now
+from django.db.models.functions import Greatest, Least
 
 from connectors.models import Connection
-
-
-class LeasedQuerySet(models.QuerySet[Any]):
-    """Rows that one process at a time works at, by the database's clock."""
-
-    # Mutators
-
-    def take(self, *, owner: str, lease: timedelta) -> bool:
-        """Let `owner` work at the one row that this is, unless somebody else does; tell whether it may."""
-        free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
-        return bool(self.filter(free).update(lease_owner=owner, lease_until=Now() + lease))
-
-    def held(self, owner: str) -> LeasedQuerySet:
-        """Return those of them that `owner` works at."""
-        return self.filter(lease_owner=owner)
+from flows.models.leasing import Leased, LeasedQuerySet
 
 
 class ResyncQuerySet(LeasedQuerySet):
@@ -50,7 +36,7 @@ class ResyncQuerySet(LeasedQuerySet):
         return self.filter(state__in=(Resync.State.WAITING, Resync.State.RUNNING))
 
 
-class Resync(models.Model):
+class Resync(Leased):
     """
     One comparison of an object's records, as far as they were modified since a moment, with what was told.
 
@@ -99,8 +85,6 @@ class Resync(models.Model):
     retry_at = models.DateTimeField(null=True)
     failure = models.CharField(max_length=500, blank=True)
     failure_code = models.CharField(max_length=100, blank=True)
-    lease_until = models.DateTimeField(null=True)
-    lease_owner = models.CharField(max_length=40, blank=True)
 
     objects = ResyncQuerySet.as_manager()
 
@@ -148,7 +132,7 @@ class Resync(models.Model):
         )
 
 
-class PolledObject(models.Model):
+class PolledObject(Leased):
     """
     An object whose changes are asked for every so often, since no event bus tells of them.
 
@@ -173,8 +157,6 @@ class PolledObject(models.Model):
     retry_at = models.DateTimeField(null=True)
     failure = models.CharField(max_length=500, blank=True)
     failure_code = models.CharField(max_length=100, blank=True)
-    lease_until = models.DateTimeField(null=True)
-    lease_owner = models.CharField(max_length=40, blank=True)
 
     objects = LeasedQuerySet.as_manager()
 

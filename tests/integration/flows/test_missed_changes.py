@@ -14,7 +14,7 @@ from connectors import schemas
 from connectors.models import Connection, SchemaSnapshot, Topic
 from flows import missed_changes, polling, topics
 from flows.models import Pair, PolledObject, Resync
-from flows.models.resyncs import LeasedQuerySet
+from flows.models.leasing import LeasedQuerySet
 from integrator.accounts.models import AuditEntry
 from integrator.kernel.refusals import Unacceptable
 from monitoring.gathering import gather
