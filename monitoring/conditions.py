@@ -62,7 +62,7 @@ KINDS: dict[str, Kind] = {
     "customers": Kind("Known customers", patience=timedelta(minutes=5), lingers=timedelta(minutes=1)),
     "webhooks_silent": Kind("Webhooks"),
     "conservation": Kind("Conservation"),
-    "anomaly": Kind("Unusual payments"),
+    "anomaly": Kind("Anomalies"),
     "missing_event": Kind("Missing events", told_once=True, repeats=True),
     "gap": Kind("Gap", told_once=True),
     "flow_alert": Kind("Flow", told_once=True, repeats=True),

@@ -19,7 +19,7 @@ LOCAL = "%Y-%m-%dT%H:%M"
 class KnownEventForm(forms.Form):
     """What is known to be unusual, from when until when, and how often."""
 
-    name = forms.CharField(max_length=100, required=False, label="Name", help_text="Such as 'Summer sale'.")
+    name = forms.CharField(max_length=100, required=False, label="Name", help_text="Such as “Summer sale”.")
     connection = forms.ModelChoiceField(
         queryset=Connection.objects.none(), required=False, to_field_name="public_id",
         empty_label="All connections", label="Where",
