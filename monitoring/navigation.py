@@ -137,8 +137,8 @@ PLACES: tuple[Place, ...] = (
             "flows:looking",
         ),
     ),
-    Place("API budgets", "monitoring:budgets", "layers", "budgets.view", views=("monitoring:budget",)),
-    Place("Duplicates", "flows:match_rules", "users", "runs.view", views=("flows:draw_match_rules",)),
+    Place("API budgets", "monitoring:budgets", "cloud", "budgets.view", views=("monitoring:budget",)),
+    Place("Duplicates", "flows:match_rules", "copy", "runs.view", views=("flows:draw_match_rules",)),
     Place(
         "Exchange rates",
         "flows:rates",
