@@ -7,6 +7,7 @@ who calls alone has the whole rate, and nobody has to be told how many others th
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import threading
@@ -55,6 +56,7 @@ class Shares:
         # Whoever gives a part back and asks anew meanwhile has another name by then: so the new one stays.
         self._holders: dict[int, str] = {}
         self._thread: threading.Thread | None = None
+        self._leaving = threading.Event()
 
     def part(self, connection_id: int) -> float | None:
         """
@@ -80,6 +82,7 @@ class Shares:
         with self._lock:
             if self._pid != os.getpid():
                 self._pid, self._held, self._holders, self._thread = os.getpid(), {}, {}, None
+                self._leaving = threading.Event()
             holder = self._holders.setdefault(connection_id, f"{self._pid}:{secrets.token_hex(8)}")
         if self.part(connection_id) is None:
             self._ask(connection_id, self._clock(), holder)
@@ -91,14 +94,24 @@ class Shares:
     def renew(self) -> bool:
         """Ask anew for what is in use, give the rest back, and tell whether anything is in use."""
         for connection_id, held in list(self._held.items()):
-            if self._clock() - held.used_at <= IDLE:
+            if self._clock() - held.used_at <= IDLE and not self._leaving.is_set():
                 self._ask(connection_id, held.used_at, held.holder)
             else:
                 with self._lock:
-                    del self._held[connection_id]
+                    self._held.pop(connection_id, None)
                     self._holders.pop(connection_id, None)
                 self._give_back(connection_id, held.holder)
         return bool(self._held)
+
+    def leave(self, *, patience: float) -> None:
+        """Give back whatever this process has, in at most `patience` seconds. Who goes on asks anew."""
+        with self._lock:
+            thread = self._thread if self._pid == os.getpid() else None
+        if thread is None or not thread.is_alive():
+            return
+        self._leaving.set()
+        thread.join(timeout=patience)
+        self._leaving.clear()
 
     def _ask(self, connection_id: int, used_at: float, holder: str) -> None:
         asked_at, known = self._clock(), self._held.get(connection_id)
@@ -139,7 +152,7 @@ class Shares:
         """Ask again and again, until nothing is in use any more."""
         try:
             while True:
-                time.sleep(EVERY)
+                self._leaving.wait(EVERY)
                 if self.renew():
                     continue
                 with self._lock:
@@ -151,3 +164,5 @@ class Shares:
 
 
 SHARES = Shares()
+# The others need not wait for the end of its term when a process ends in order.
+atexit.register(SHARES.leave, patience=1.0)

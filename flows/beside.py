@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from flows.matching.likeness import EXACT
+from flows.matching.records import external_value
 from flows.matching.telling import chance, told
 
 LABELS = {
@@ -23,6 +25,7 @@ LABELS = {
 _LINES = {"line1": "street", "postal": "place", "city": "place"}
 _WIDEST = 50  # of a bar, to either side of the middle
 _MOST_BITS = 10.0  # that fill it
+_MOST_MERGED = 3  # records
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,50 +50,75 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One record that it may be."""
+    """One record that it may be; `note` says what else has to be known of it."""
 
     id: str
     cells: Sequence[Cell]
     bars: Sequence[Bar]
     score: str
     percent: int
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The customer and the records that it may be."""
+    """
+    The customer and the records that it may be.
+
+    Where a record was refused there is no `customer`: what was to be saved stands in its place. `also` are
+    records of other objects that it looks like.
+    """
 
     object: str
     customer: str
     cells: Sequence[Cell]
     columns: Mapping[str, Column]
+    also: Sequence[str] = ()
 
     @property
     def ids(self) -> str:
-        """Return the records' ids, one after the other."""
-        return ",".join(self.columns)
+        """Return the ids of the records that can be merged at once, one after the other."""
+        return ",".join(list(self.columns)[:_MOST_MERGED])
 
 
-def of(evidence: Mapping[str, Any]) -> Beside | None:
-    """Return what the evidence of a question tells; nothing if it is of another form."""
+def of(evidence: Mapping[str, Any], fields: Mapping[str, str] = MappingProxyType({})) -> Beside | None:
+    """
+    Return what the evidence of a question tells; nothing if it is of another form.
+
+    `fields` are what the org calls its fields, by their names.
+    """
     mine, shown = evidence.get("told"), evidence.get("candidates")
     if not isinstance(mine, Mapping) or not isinstance(shown, list):
         return None
     found = [one for one in shown if isinstance(one, Mapping) and isinstance(one.get("values"), Mapping)]
-    names = [
-        name
-        for name in LABELS
+    labels = _labels(evidence.get("labels"), fields)
+    also = evidence.get("also")
+    names = {
+        name: label
+        for name, label in (labels | LABELS).items()
         if _text(mine.get(name)) or any(_text(one["values"].get(name)) for one in found)
-    ]
+    }
     return Beside(
         object=str(evidence.get("object") or ""),
         customer=str(evidence.get("customer") or ""),
-        cells=[Cell(LABELS[name], _text(mine.get(name))) for name in names],
-        columns={str(one.get("id")): _column(one, mine, names) for one in found},
+        cells=[Cell(label, _text(mine.get(name))) for name, label in names.items()],
+        columns={str(one.get("id")): _column(one, mine, names, labels) for one in found},
+        also=[str(one) for one in also] if isinstance(also, list) else (),
     )
 
 
-def _column(one: Mapping[str, Any], mine: Mapping[str, Any], names: Sequence[str]) -> Column:
+def _labels(told: Any, fields: Mapping[str, str]) -> dict[str, str]:
+    """Return what values are called that the question itself names, such as external keys, by their names."""
+    known = told.items() if isinstance(told, Mapping) else ()
+    return {
+        str(name): _text(label) if label != name and _text(label) else fields.get(name) or str(name)
+        for name, label in known
+    }
+
+
+def _column(
+    one: Mapping[str, Any], mine: Mapping[str, Any], names: Mapping[str, str], labels: Mapping[str, str]
+) -> Column:
     score = _number(one.get("score"))
     lines = one.get("waterfall")
     rows = (
@@ -100,26 +128,37 @@ def _column(one: Mapping[str, Any], mine: Mapping[str, Any], names: Sequence[str
     return Column(
         id=str(one.get("id")),
         cells=[
-            _cell(name, one["values"].get(name), mine.get(name), alike=_LINES.get(name, name) in same)
-            for name in names
+            _cell(label, value, mine.get(name), alike=_is_same(name, value, mine, same, labels))
+            for name, label in names.items()
+            for value in [one["values"].get(name)]
         ],
-        bars=[_bar(str(field), str(level), _number(bits)) for field, level, bits in rows],
+        bars=[_bar(told(str(field), str(level), labels), _number(bits)) for field, level, bits in rows],
         score=_signed(score),
         # A person is asked because nobody is sure.
         percent=min(99, max(1, round(100 * chance(score)))),
+        note=_text(one.get("note")),
     )
 
 
-def _cell(name: str, value: Any, mine: Any, *, alike: bool) -> Cell:
+def _is_same(
+    name: str, value: Any, mine: Mapping[str, Any], same: set[str], labels: Mapping[str, str]
+) -> bool:
+    """Tell whether a comparison has found a value to be the same, however it is written."""
+    if name in labels:
+        return external_value(value) == external_value(mine.get(name))
+    return _LINES.get(name, name) in same
+
+
+def _cell(label: str, value: Any, mine: Any, *, alike: bool) -> Cell:
     """Return a value; what was found to be the same, such as a phone number, may be written otherwise."""
     text, other = _text(value), _text(mine)
     differs = bool(text and other) and not alike and text.casefold() != other.casefold()
-    return Cell(LABELS[name], text, differs)
+    return Cell(label, text, differs)
 
 
-def _bar(field: str, level: str, bits: float) -> Bar:
+def _bar(words: str, bits: float) -> Bar:
     width = round(_WIDEST * min(abs(bits), _MOST_BITS) / _MOST_BITS, 1)
-    return Bar(told(field, level), _signed(bits), _WIDEST if bits >= 0 else _WIDEST - width, width, bits >= 0)
+    return Bar(words, _signed(bits), _WIDEST if bits >= 0 else _WIDEST - width, width, bits >= 0)
 
 
 def _signed(bits: float) -> str:
@@ -131,4 +170,6 @@ def _number(value: Any) -> float:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
     return value.strip() if isinstance(value, str) else ""

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import connection, models
 from django.db.models import F, Func, Value
 
+from flows import arrays
 from flows.statements import Given
 from integrator.kernel import texts
 
@@ -144,9 +145,13 @@ def _field(model: type[models.Model], column: str) -> models.Field[Any, Any]:
     return next(field for field in model._meta.concrete_fields if field.column == column)
 
 
-@lru_cache(maxsize=100)  # the tables that are written to, each with its columns
 def _arrays(model: type[models.Model], columns: tuple[str, ...]) -> str:
-    return ", ".join(f"%s::{_array_type(_field(model, column))}[]" for column in columns)
+    return ", ".join(f"%s::{kind}[]" for kind in _array_types(model, columns))
+
+
+@lru_cache(maxsize=100)  # the tables that are written to, each with its columns
+def _array_types(model: type[models.Model], columns: tuple[str, ...]) -> list[str]:
+    return [_array_type(_field(model, column)) for column in columns]
 
 
 def _array_type(field: models.Field[Any, Any]) -> str:
@@ -155,13 +160,18 @@ def _array_type(field: models.Field[Any, Any]) -> str:
     return (target.rel_db_type(connection) or target.db_type(connection) or "text").split("(")[0]
 
 
-def _columns(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> list[list[Any]]:
-    return [list(values) for values in zip(*_adapted(model, columns, rows), strict=True)]
+def _columns(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> list[Any]:
+    """Return an array for each column, written here unless only the driver knows how."""
+    kinds = _array_types(model, tuple(columns))
+    return [
+        arrays.literal(values, kind) or list(values)
+        for kind, values in zip(kinds, zip(*rows, strict=True), strict=True)
+    ]
 
 
 def _adapted(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> list[Row]:
-    """Return `rows` as the driver wants them: JSON as text, and on SQLite times as text too."""
-    wanted = _adapters(model, tuple(columns), connection.vendor)
+    """Return `rows` as SQLite wants them: JSON and times as text."""
+    wanted = _adapters(model, tuple(columns))
     if not wanted:
         return list(rows)
     adapted: list[Row] = []
@@ -174,19 +184,17 @@ def _adapted(model: type[models.Model], columns: Sequence[str], rows: Sequence[R
     return adapted
 
 
-@lru_cache(maxsize=200)  # as above, for each kind of database
-def _adapters(
-    model: type[models.Model], columns: tuple[str, ...], vendor: str
-) -> list[tuple[int, Callable[[Any], Any]]]:
+@lru_cache(maxsize=100)  # as above
+def _adapters(model: type[models.Model], columns: tuple[str, ...]) -> list[tuple[int, Callable[[Any], Any]]]:
     """Return what makes a column's values the driver's, by its place, for the columns that need it."""
-    adapters = [_adapter(_field(model, column), vendor) for column in columns]
+    adapters = [_adapter(_field(model, column)) for column in columns]
     return [(place, adapter) for place, adapter in enumerate(adapters) if adapter is not None]
 
 
-def _adapter(field: models.Field[Any, Any], vendor: str) -> Callable[[Any], Any] | None:
+def _adapter(field: models.Field[Any, Any]) -> Callable[[Any], Any] | None:
     if isinstance(field, models.JSONField):
         return json.dumps
-    if isinstance(field, models.DateTimeField) and vendor == "sqlite":
+    if isinstance(field, models.DateTimeField):
         return _as_sqlite_writes_times
     return None
 

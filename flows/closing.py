@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ from flows import (
     saved_fixes,
 )
 from flows.deadletters import Obituary
-from flows.engine import ways
+from flows.engine import carrying, ways
 from flows.engine.batch import Finished
 from flows.engine.item import Write
 from flows.engine.outcome import AskHuman, Done, End, GiveUp, Pause, RetryAt
@@ -38,7 +38,7 @@ _RUN = (
     "id", "state", "fate", "reason", "attempts", "crashes_alone", "fetch_first", "steps", "next_attempt_at",
     "first_failed_at", "finished_at",
 )  # fmt: skip
-_ATTEMPT = ("run_id", "started_at", "finished_at", "outcome", "trace")
+_ATTEMPT = ("run_id", "started_at", "finished_at", "outcome", "trace", "found")
 _LINK = (
     "pair_id", "stripe_id", "salesforce_object", "external_id", "record_id", "agreed", "amount", "currency",
     "first_synced_at", "synced_at",
@@ -116,7 +116,8 @@ def close(
     A run whose lane is no longer ours is left alone: whoever has it now does it again, which is harmless.
     """
     usable = _usable_pairs(batch, now)
-    ready = [_rows_of(ended, usable, now) for ended in batch]
+    sealed = _sealed(batch)
+    ready = [_rows_of(ended, usable, now, sealed) for ended in batch]
     with transaction.atomic():
         ours = set(lanes.lock(worker, [ended.run.lane_id for ended in batch]))
         kept = _gone_on([rows for rows in ready if rows.ended.run.lane_id in ours], now)
@@ -257,7 +258,28 @@ def _tell(batch: Sequence[_Rows], now: datetime) -> None:
         Change.objects.record(environment_id=environment, kind="closed", summary=summary, now=now)
 
 
-def _rows_of(ended: Ended, usable: set[int], now: datetime) -> _Rows:
+def _sealed(batch: Sequence[Ended]) -> Iterator[bytes]:
+    """Seal all traces and values in one go; yield those of each run in order, its trace before its links."""
+    plain: list[tuple[bytes, str]] = []
+    for ended in batch:
+        run, finished = ended.run, ended.finished
+        if _was_tried(finished):
+            plain.append((msgspec.json.encode(finished.trace), f"trace:{run.id}"))
+        plain += [(_as_json(write.values), f"link:{run.pair_id}") for write in _linking(finished)]
+    return iter(vault.seal_many(plain))
+
+
+def _was_tried(finished: Finished) -> bool:
+    """Tell whether there is an attempt to keep: a run that had to wait without a try has none."""
+    return bool(finished.trace) or not isinstance(finished.outcome, Pause)
+
+
+def _linking(finished: Finished) -> list[Write]:
+    """Return what is linked: where several sources feed one record, it is linked with none of them."""
+    return [write for write in finished.writes if write.linked and write.rank is None]
+
+
+def _rows_of(ended: Ended, usable: set[int], now: datetime, sealed: Iterator[bytes]) -> _Rows:
     run, finished = ended.run, ended.finished
     move = _move_of(ended, usable, now)
     check_move(run.state, move.state)
@@ -269,11 +291,8 @@ def _rows_of(ended: Ended, usable: set[int], now: datetime) -> _Rows:
             move.finished_at is None and (run.fetch_first or move.stale), finished.letters[:_MOST_STEPS],
             move.due, move.first_failed_at, move.finished_at,
         ),
-        attempt=_attempt(ended, move.outcome, now),
-        # Where several sources feed one record, it is linked with none of them.
-        links=[
-            _link(run.pair_id, write, now) for write in finished.writes if write.linked and write.rank is None
-        ],
+        attempt=_attempt(ended, move.outcome, now, sealed),
+        links=[_link(run.pair_id, write, now, next(sealed)) for write in _linking(finished)],
         applied=[_applied(run, write, now) for write in finished.writes],
         letters=_letters(ended),
         questions=_questions(ended),
@@ -312,18 +331,19 @@ def _move_of(ended: Ended, usable: set[int], now: datetime) -> _Move:
             return _Move("done", Run.State.DONE.value, run.attempts, None, failed, now)
 
 
-def _attempt(ended: Ended, outcome: str, now: datetime) -> tuple[Any, ...] | None:
-    if isinstance(ended.finished.outcome, Pause) and not ended.finished.trace:
+def _attempt(ended: Ended, outcome: str, now: datetime, sealed: Iterator[bytes]) -> tuple[Any, ...] | None:
+    if not _was_tried(ended.finished):
         return None
-    return (ended.run.id, ended.started_at, now, outcome, _sealed_trace(ended))
+    return (ended.run.id, ended.started_at, now, outcome, next(sealed), _found(ended))
 
 
-def _sealed_trace(ended: Ended) -> bytes:
-    return vault.seal(msgspec.json.encode(ended.finished.trace), owner=f"trace:{ended.run.id}")
+def _found(ended: Ended) -> bytes:
+    """Return what a try that gave up had found, for whoever retries from the failed step."""
+    found = carrying.packed(ended.finished)
+    return vault.seal(found, owner=f"found:{ended.run.id}") if found else b""
 
 
-def _link(pair_id: int, write: Write, now: datetime) -> tuple[Any, ...]:
-    agreed = vault.seal(_as_json(write.values), owner=f"link:{pair_id}")
+def _link(pair_id: int, write: Write, now: datetime, agreed: bytes) -> tuple[Any, ...]:
     return (
         pair_id, write.stripe_id, write.object, write.external_id, write.record_id, agreed, write.amount,
         write.currency, now, now,

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
 
 from flows import bulk
 from flows.engine import batch
 from flows.engine.outcome import Done, End
 from flows.loading import Loaded, load, moment, untried
 from flows.models import Run
+from flows.statements import Given, Select
 
-MOST_COLLAPSED = 5_000  # runs that are looked at to find those of one object
+MOST_COLLAPSED = 6_000  # runs that are looked at to find those of one object, the claimed among them
 COLLAPSED = "A newer event of the same object did the work"
 
 
@@ -29,24 +33,31 @@ def older_of_the_same(runs: Sequence[Loaded], now: datetime) -> dict[int, list[L
         for run in runs
         if run.about and not (run.crashes_alone or run.insisted or run.memory)
     }
-    due = Run.objects.due(now).filter(
-        bulk.among("lane_id", [run.lane_id for run in places.values()]),
+    going = {run.id for run in runs}
+    waiting = set(_DUE.values(now=now, lanes=[run.lane_id for run in places.values()])) - going
+    if not waiting:  # most often: an object has one event at a time
+        return {}
+    others = Run.objects.due(now).filter(
+        bulk.among("id", waiting),
         version__in={run.version_id for run in runs},
         attempts=0,
         fetch_first=False,
+        goes_on_from=None,  # a person wants it done
     )
-    others = due.exclude(bulk.among("id", [run.id for run in runs])).order_by("id")
-    wanted = [
-        number
-        for number, lane, record, found in others.values_list("id", "lane", "subject", "event__object_id")[
-            :MOST_COLLAPSED
-        ]
-        if (lane, record or found) in places
-    ]
+    known = others.order_by("id").values_list("id", "lane", "subject", "event__object_id")
+    wanted = [number for number, lane, record, found in known if (lane, record or found) in places]
     by_claimed: dict[int, list[Loaded]] = defaultdict(list)
-    for run in load(wanted) if wanted else ():
+    for run in load(wanted, now=now) if wanted else ():
         by_claimed[places[run.lane_id, run.about].id].append(run)
     return {run.id: _in_order([run, *by_claimed[run.id]]) for run in runs if by_claimed.get(run.id)}
+
+
+def _due() -> QuerySet[Run, Any]:
+    in_lanes = bulk.among("lane_id", Given("lanes", "bigint"))
+    return Run.objects.due(Given("now")).filter(in_lanes).order_by("id").values_list("id")[:MOST_COLLAPSED]
+
+
+_DUE = Select(_due)
 
 
 def _in_order(members: Sequence[Loaded]) -> list[Loaded]:

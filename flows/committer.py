@@ -57,13 +57,10 @@ class Late(Exception):
     """The arrival was not committed in the time that its sender waits; it may be yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Waiting:
     arrival: Arrival
     future: asyncio.Future[None]
-
-    def sealed(self) -> _Waiting:
-        return self if self.arrival.sealed else _Waiting(intake.sealed(self.arrival), self.future)
 
     def done(self) -> bool:
         return self.future.done()
@@ -129,7 +126,7 @@ class Committer:
 
     def ready(self) -> bool:
         """Tell whether the database can be reached, is migrated, and the thread lives."""
-        return self._well and self._thread is not None and self._thread.is_alive()
+        return self._well  # which the thread takes back, however it ends
 
     def offer(self, arrival: Arrival) -> asyncio.Future[None]:
         """
@@ -224,7 +221,7 @@ class Committer:
         began = time.monotonic()
         while group := [waiting for waiting in group if not waiting.done()]:
             try:
-                group = [waiting.sealed() for waiting in group]  # once, and before the lock is asked for
+                _seal(group)  # before the lock is asked for
                 self._connect()
                 with _asking_for_the_lock_ourselves():
                     kept = self._keep([waiting.arrival for waiting in group])
@@ -279,6 +276,13 @@ class Committer:
             self._ring()
             self._rung_at = time.monotonic()
             self._ring_due = False
+
+
+def _seal(group: list[_Waiting]) -> None:
+    """Encrypt what is not encrypted yet: after a failure a group is tried again, and was sealed before."""
+    plain = [waiting for waiting in group if not waiting.arrival.sealed]
+    for waiting, arrival in zip(plain, intake.sealed([one.arrival for one in plain]), strict=True):
+        waiting.arrival = arrival
 
 
 def _tell(group: list[_Waiting], failed: dict[int, Exception]) -> None:

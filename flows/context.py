@@ -209,7 +209,7 @@ class World:
         )
         results: dict[int, EffectResult] = {}
         for sent in _by_call(prepared):
-            slot, action = prepared[sent[0]].intent.slot, prepared[sent[0]].intent.action
+            slot, action = prepared[sent[0]].intent.slot, prepared[sent[0]].action
             answers = self.call_many(slot, action, [prepared[place].request for place in sent])
             for place, answer in zip(sent, answers, strict=True):
                 one = prepared[place]
@@ -333,7 +333,7 @@ def _by_call(prepared: Sequence[effects.Prepared]) -> list[list[int]]:
     calls: dict[tuple[str, str], list[int]] = {}
     for place, one in enumerate(prepared):
         if isinstance(one.decision, Send):
-            calls.setdefault((one.intent.slot, one.intent.action), []).append(place)
+            calls.setdefault((one.intent.slot, one.action), []).append(place)
     return list(calls.values())
 
 

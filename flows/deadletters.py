@@ -117,16 +117,17 @@ def _without_ids(message: str) -> str:
     return _WITH_DIGITS.sub("#", message)
 
 
-def retry(*, letter: DeadLetter, actor: str, now: datetime) -> DeadLetter:
+def retry(*, letter: DeadLetter, actor: str, now: datetime, goes_on_from: int | None = None) -> DeadLetter:
     """
-    Try again what `letter` is about, with its object read first.
+    Try again what `letter` is about, with its object read first, or from where the try with that id failed.
 
     :raises AlreadyHandled: if somebody was quicker
     """
     with transaction.atomic():
         locked = _locked([letter.pk]).get()
-        _retry([locked], actor, now)
-        _audit("deadletter.retried", [locked], actor, now)
+        _retry([locked], actor, now, goes_on_from=goes_on_from)
+        where = {} if goes_on_from is None else {"from": locked.step}
+        _audit("deadletter.retried", [locked], actor, now, **where)
     return locked
 
 
@@ -246,13 +247,20 @@ def _locked(ids: Sequence[int]) -> DeadLetterQuerySet:
     return with_all.select_for_update(of=("self",)).filter(pk__in=ids)
 
 
-def _retry(letters: Sequence[DeadLetter], actor: str, now: datetime, *, insist: bool = True) -> None:
+def _retry(
+    letters: Sequence[DeadLetter],
+    actor: str,
+    now: datetime,
+    *,
+    insist: bool = True,
+    goes_on_from: int | None = None,
+) -> None:
     for letter in letters:
         letter.resolve(DeadLetter.Resolution.RETRIED, actor=actor, now=now)
         if letter.run is None:
             letter.event.dispatch_again()
         else:
-            letter.run.begin_again(now=now, insist=insist)
+            letter.run.begin_again(now=now, insist=insist, goes_on_from=goes_on_from)
     Lane.objects.set_ready({letter.run.lane_id for letter in letters if letter.run is not None})
     Event.objects.settle([letter.event_id for letter in letters if letter.run is not None])
     _tell(letters, Fate.QUEUED, now)

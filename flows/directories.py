@@ -65,31 +65,45 @@ def begin_due(*, now: datetime) -> int:
     begun = 0
     for connection in streams.readable(now, system=Connection.System.SALESFORCE):
         known = set(Directory.objects.filter(connection=connection).values_list("object", flat=True))
-        for name in sorted(wanted_of(connection) - known):
+        for name in sorted(wanted_of(connection).keys() - known):
             begun += opening.begin(connection.pk, name, now=now)
     # Those of connections, too, that are paused or cannot be read any more.
     for directory in Directory.objects.select_related("connection"):
-        _note_use(directory, is_used=directory.object in wanted_of(directory.connection), now=now)
+        wanted = wanted_of(directory.connection)
+        _note_use(directory, is_used=directory.object in wanted, now=now)
+        keys = wanted.get(directory.object, set())
+        opening.narrow(directory, keys)
+        opening.widen(directory, keys, now=now)
     return begun
 
 
-def wanted_of(connection: Connection) -> set[str]:
-    """Return the objects among whose records live flows of a connection recognise customers."""
+def wanted_of(connection: Connection) -> dict[str, set[str]]:
+    """
+    Return the objects among whose records live flows of a connection recognise customers.
+
+    Each comes with its fields that flows name as external keys.
+    """
     live = Deployment.objects.filter(ended_at__isnull=True, pair__salesforce=connection)
     told = live.annotate(text=Cast("version__document", TextField())).filter(text__contains=_KIND)
     documents = told.values_list("version__document", flat=True)
-    return {name for document in documents for name in _objects_in(document)} & FIELDS.keys()
+    found: dict[str, set[str]] = {}
+    for settings in (one for document in documents for one in _settings_in(document)):
+        name = str(settings.get("object"))
+        if name in FIELDS:
+            keys = {str(key["field"]) for key in settings.get("keys") or () if isinstance(key, dict)}
+            found.setdefault(name, set()).update(keys)
+    return found
 
 
-def _objects_in(value: Any) -> Iterator[str]:
-    """Yield the objects of all steps of the kind, wherever they stand."""
+def _settings_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield the settings of all steps of the kind, wherever they stand."""
     if isinstance(value, dict):
         if value.get("kind") == _KIND:
-            yield str((value.get("settings") or {}).get("object"))
+            yield value.get("settings") or {}
         value = list(value.values())
     if isinstance(value, list):
         for one in value:
-            yield from _objects_in(one)
+            yield from _settings_in(one)
 
 
 def _note_use(directory: Directory, *, is_used: bool, now: datetime) -> None:
@@ -165,11 +179,14 @@ class Reading:
         return read
 
     def _renew(self) -> None:
-        """Begin from the beginning, if it is time to."""
+        """Begin from the beginning, if it is time to, or external keys are wanted that were not read."""
         ended = self._directory.ended_at
-        if ended is not None and ended + RENEWED <= self._now:
+        keys = self._directory.keys_wanted
+        lacks = not set(keys) <= set(self._directory.keys_reading)
+        if lacks or (ended is not None and ended + RENEWED <= self._now):
             self._move(
                 generation=self._directory.generation + 1,
+                keys_reading=keys,
                 began_at=self._now,
                 ended_at=None,
                 place_at=None,
@@ -182,8 +199,9 @@ class Reading:
         directory = self._directory
         answer = streams.ask(directory.connection, "query", self._request())
         records = [one for one in answer["records"] if one.get("Id")]
+        name, keys = directory.object, directory.keys_reading
         found = [
-            Found(str(one["Id"]), normalised(directory.object, one), _stamp(one["SystemModstamp"]))
+            Found(str(one["Id"]), normalised(name, one, keys), _stamp(one["SystemModstamp"]))
             for one in records
         ]
         self._keep(found)
@@ -196,7 +214,11 @@ class Reading:
 
     def _request(self) -> dict[str, Any]:
         name, place = self._directory.object, self._directory.place_at or _BEGINNING
-        names = ", ".join(("Id", "SystemModstamp", *fields_of(name)))
+        # Salesforce refuses a field that stands twice, and flows may spell a key in several ways.
+        columns = {"id": "Id", "systemmodstamp": "SystemModstamp"}
+        for field in (*fields_of(name), *self._directory.keys_reading):
+            columns.setdefault(field.lower(), field)
+        names = ", ".join(columns.values())
         bindings: dict[str, Any] = {"since": place.replace(microsecond=0)}
         parts = ["SELECT", names, "FROM", name, "WHERE SystemModstamp >= {since}"]
         if self._directory.place_id:
@@ -206,10 +228,11 @@ class Reading:
         return {"soql": soql, "bindings": bindings}
 
     def _keep(self, found: list[Found]) -> None:
-        """Keep what is otherwise than it was when it was read last."""
+        """Keep what is otherwise than it was when it was read last, or was read without an external key."""
         mine = KnownRecord.objects.filter(directory=self._directory, expected=False)
         known = dict(mine.filter(record_id__in=[one.id for one in found]).values_list("record_id", "stamp"))
-        same = [one.id for one in found if known.get(one.id) == one.stamp]
+        as_before = set(self._directory.keys_reading) <= set(self._directory.keys_read)
+        same = [one.id for one in found if as_before and known.get(one.id) == one.stamp]
         keeping.refresh(self._directory, same)
         unchanged = set(same)
         keeping.keep(self._directory, [one for one in found if one.id not in unchanged])
@@ -228,6 +251,7 @@ class Reading:
                 keeping.forget(directory, gone)
             after["ended_at"] = self._now
             after["complete_at"] = directory.complete_at or self._now
+            after["keys_read"] = directory.keys_reading
         # Not for ever: after a load of many records in few minutes, each look would read all of them.
         if directory.place_at is not None and directory.place_at + SETTLED > self._now:
             after |= {"place_at": directory.place_at - OVERLAP, "place_id": ""}

@@ -19,6 +19,7 @@ from flows import awaiting, bulk, deadletters, leading, moves, payloads, subject
 from flows.bus_events import BusEvent
 from flows.engine.outcome import Failure
 from flows.models import Change, Event, Fate, Lane, Run
+from flows.models.parents import errand_of
 from flows.recognising import heard
 from flows.routes import ROUTES, Door, Route
 from flows.statements import Given, Select
@@ -122,7 +123,8 @@ _UNTOUCHED = Select(
 
 def _judge_all(events: Sequence[Waiting]) -> list[Verdict]:
     doors = ROUTES.doors({event.connection_id for event in events})
-    verdicts = [judge(event, doors[event.connection_id]) for event in events]
+    opened = payloads.open_bodies([(event.body, event.connection_id) for event in events])
+    verdicts = [judge(one, doors[one.connection_id], body) for one, body in zip(events, opened, strict=True)]
     records = {
         (route.pair_id, record) for verdict in verdicts for route, record, _ in verdict.openings() if record
     }
@@ -136,14 +138,14 @@ def _judge_all(events: Sequence[Waiting]) -> list[Verdict]:
     return verdicts
 
 
-def judge(event: Waiting, door: Door) -> Verdict:
-    """Say what becomes of `event`, which came through `door`."""
+def judge(event: Waiting, door: Door, opened: payloads.Opened) -> Verdict:
+    """Say what becomes of `event`, which came through `door`, by its body, which was `opened`."""
     if event.unreadable:
         return Verdict(event, Fate.DEAD, event.unreadable, "unreadable")
     if refusal := _refusal(event, door):
         return Verdict(event, Fate.REFUSED, refusal)
     try:
-        payload = payloads.open_body(event.body, connection_id=event.connection_id)
+        payload = payloads.readable(opened)
         verdict = _lead(event, door, payload)
         verdict.payload = payload
         return verdict
@@ -224,11 +226,13 @@ def _routes(event: Waiting, door: Door, payload: dict[str, Any], *, thin: bool) 
 
     A sweep finds that an object changed, but not how: it leads to every flow that is about such objects, but
     for one that only starts with what the object does not look like. A thin event of a kind that snapshots do
-    not have leads to flows about any change.
+    not have leads to flows about any change. One that was made to fetch a parent leads to the flow for that.
     """
     if event.origin == Event.Origin.SWEEP:
         found = payloads.object_of(payload)
         about = door.by_object.get(str(found.get("object")), [])
+        if errand := errand_of(event.external_id):
+            return [route for route in about if (route.flow_id, route.pair_id) == (errand.flow, errand.pair)]
         return [route for route in about if subjects.may_tell_of(route.types, found)]
     if thin:
         kind = event.type.removeprefix(subjects.THIN)

@@ -20,19 +20,21 @@ RENEW = 1.0  # how often the doorbell hears that the drain is still at it
 STOPPING = multiprocessing.Event()
 
 
-def drain(shard: int) -> int:
+def drain(shard: int, stopping: Callable[[], bool] | None = None) -> int:
     """
     Handle whatever is ready, for at most one turn, and return how many events and runs were handled.
 
-    Rings again where work is left, and rings the next shard when one process is not enough.
+    Rings again where work is left, and rings the next shard when one process is not enough. The turn ends
+    early once `stopping` says so; in a pool that is `STOPPING`.
     """
+    stopping = stopping or STOPPING.is_set
     close_old_connections()
     worker = lanes.this_worker()
     ends_at = time.monotonic() + TURN
     renews_at = time.monotonic() + RENEW
 
     def has_time() -> bool:
-        return time.monotonic() < ends_at and not STOPPING.is_set()
+        return time.monotonic() < ends_at and not stopping()
 
     def go_on() -> bool:
         nonlocal renews_at

@@ -52,7 +52,8 @@ class Prepared:
     intent: Intent
     effect_id: int
     decision: once.Decision
-    request: Mapping[str, Any]  # what is sent, if it is
+    action: str  # by which it is sent, if it is
+    request: Mapping[str, Any]
     generation: int
     look_up: tuple[str, Mapping[str, Any]] | None = None  # what finds it, if that is asked for
 
@@ -109,10 +110,12 @@ def _prepared(intent: Intent, effect: Effect, now: datetime, absent: int | None)
     generation = effect.generation + _raised(decision)
     if isinstance(decision, once.Send) and (decision.raised or effect.state == Effect.State.SKIPPED):
         request: Mapping[str, Any] = once.filled(intent.request, effect.public_id, generation=generation)
+        action = intent.action
     else:
         # The same generation sends the same request, whatever the flow would make of it by now.
-        request = opened(effect.request, pair_id=effect.pair_id) or {}
-    return Prepared(intent, effect.pk, decision, request, effect.generation, _look_up(intent, effect))
+        request, action = opened(effect.request, pair_id=effect.pair_id) or {}, effect.action
+    look_up = _look_up(intent, effect)
+    return Prepared(intent, effect.pk, decision, action, request, effect.generation, look_up)
 
 
 def _look_up(intent: Intent, effect: Effect) -> tuple[str, Mapping[str, Any]] | None:
@@ -135,12 +138,13 @@ def _mark_sent(prepared: Iterable[Prepared], known: Mapping[str, Effect], now: d
             # The time from which a key lasts is that of the first try.
             by_id[one.effect_id].sent_at or now if _is_again(one.decision) else now,
             by_id[one.effect_id].generation + _raised(one.decision),
+            one.action,
             _sealed(one.request, by_id[one.effect_id].pair_id),
             "",  # what was known of the try before says nothing of this one
         )
         for one in prepared
     }
-    columns = ("id", "state", "sent_at", "generation", "request", "reason")
+    columns = ("id", "state", "sent_at", "generation", "action", "request", "reason")
     bulk.update(Effect, columns, list(rows.values()))
 
 

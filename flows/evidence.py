@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,7 @@ RECORDS = "records"  # under this name the evidence has the records that are cho
 RECORD, LINK = "record", "link"  # under these names a conflict has which two it is about
 _LONGEST_NAME = 120
 _NAMES = ("Name", "LastName", "Subject", "CaseNumber")  # what a record is called, by the fields of its object
+_TOLD_NAMES = ("name", "Name", "company", "LastName", "email", "Email")  # what a customer is, by what is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +100,11 @@ class Asked:
     keys: int = field(default=0)
 
     @property
-    def candidates(self) -> list[tuple[Choice, Column]]:
-        """Return the records that a customer may be, each with the answer that it is."""
+    def candidates(self) -> list[tuple[Choice | None, Column]]:
+        """Return the records that a customer may be, each with the answer that it is, if it may be one."""
         columns = self.beside.columns if self.beside else {}
-        return [(choice, columns[choice.value]) for choice in self.choices if choice.value in columns]
+        choices = {choice.value: choice for choice in self.choices}
+        return [(choices.get(id), column) for id, column in columns.items()]
 
     @property
     def others(self) -> list[Choice]:
@@ -118,7 +120,7 @@ def of(review: Review, *, values: bool) -> Asked:
     records = _records(told)
     contested = _contested(review, told)
     pairing = _pairing(review, told) if contested else None
-    customer = beside.of(told) if review.kind == Review.Kind.DUPLICATE else None
+    customer = _customer(review, told) if review.kind == Review.Kind.DUPLICATE else None
     left_out = {RECORDS if records else "", *((FIELDS, CHANGED) if contested else ()), LINK}
     left_out |= {RECORD} if pairing else set()
     rest = {name: value for name, value in told.items() if name not in left_out and not customer}
@@ -136,6 +138,17 @@ def of(review: Review, *, values: bool) -> Asked:
         hidden=not values and bool(review.evidence),
         keys=min(len(choices), KEYS),
     )
+
+
+def names_of(rows: Iterable[Review]) -> dict[int, str]:
+    """Return by its number what the customer of each of `rows` is called that asks who a customer is."""
+    found = {}
+    for review in rows:
+        told = _evidence(review)[0].get("told") if review.kind == Review.Kind.DUPLICATE else None
+        names = [told.get(name) for name in _TOLD_NAMES] if isinstance(told, Mapping) else []
+        if name := next((name for name in names if isinstance(name, str) and name.strip()), ""):
+            found[review.pk] = name[:_LONGEST_NAME]
+    return found
 
 
 def choices_of(
@@ -164,6 +177,14 @@ def _evidence(review: Review) -> tuple[dict[str, Any], str]:
     except (vault.Unreadable, ValueError) as failure:
         return {}, str(failure)
     return masked, ""
+
+
+def _customer(review: Review, told: Mapping[str, Any]) -> Beside | None:
+    """Return a customer, or a record that was refused, beside the records that it may be."""
+    object_, named = str(told.get("object") or ""), told.get("labels")
+    labels = _labels(review, {object_}) if object_ and named else {}
+    prefix = f"{object_}."
+    return beside.of(told, {name.removeprefix(prefix): label for name, label in labels.items()})
 
 
 def _contested(review: Review, told: Mapping[str, Any]) -> list[Contested]:

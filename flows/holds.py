@@ -111,7 +111,7 @@ def let_go(flow_id: int, pair_id: int, *, now: datetime, version_id: int | None 
     waiting = Run.objects.filter(
         flow=flow_id, pair=pair_id, state=Run.State.READY, next_attempt_at__gt=now, **version
     )
-    while _make_due(waiting, now):
+    while make_due(waiting, now=now):
         pass
     return True
 
@@ -167,7 +167,7 @@ def _deployments(version_id: int, pair_id: int) -> QuerySet[Deployment]:
     return mine.select_related("pair").order_by("-id")
 
 
-def _make_due(waiting: QuerySet[Run], now: datetime) -> int:
+def make_due(waiting: QuerySet[Run], *, now: datetime) -> int:
     """Make a chunk of the waiting runs due, and return how many that were."""
     rows: Sequence[tuple[int, int]] = list(waiting.values_list("id", "lane")[:CHUNK])
     with transaction.atomic():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 from django.db import DataError, IntegrityError, ProgrammingError, connection, transaction
 
 from connectors.stripe import webhooks
@@ -94,9 +95,13 @@ def receive(*, connection_id: int, deliveries: Sequence[Delivery], now: datetime
     return kept.new
 
 
-def sealed(arrival: Arrival) -> Arrival:
-    """Return `arrival` with its body encrypted, so that nobody waits for that while a database is locked."""
-    return arrival if arrival.sealed else replace(arrival, sealed=_seal(arrival))
+def sealed(arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """Return `arrivals` with their bodies encrypted: nobody waits for that while a database is locked."""
+    bodies = vault.seal_many((one.delivery.body, _owner(one)) for one in arrivals)
+    return [
+        Arrival(one.connection_id, one.delivery, one.received_at, body)
+        for one, body in zip(arrivals, bodies, strict=True)
+    ]
 
 
 def keep(arrivals: Sequence[Arrival]) -> Kept:
@@ -142,14 +147,53 @@ def _insert(arrivals: Sequence[Arrival]) -> int:
     # Every process inserts in the same order, so that two of them cannot wait for each other's rows.
     ordered = sorted(arrivals, key=lambda arrival: (arrival.connection_id, arrival.delivery.external_id))
     rows = [_row(arrival) for arrival in ordered]
-    if connection.vendor == "postgresql":
-        columns, given = _defaults()
-        return bulk.insert(Event, (*_GIVEN, *columns), [(*row, *given) for row in rows], conflict=_KNOWN)
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        cursor = connection.connection.cursor()
-        cursor.executemany(_statement(), rows)
-        return max(int(cursor.rowcount), 0)
+        done = _on_postgresql(rows) if connection.vendor == "postgresql" else _on_sqlite(rows)
+    return max(done, 0)
+
+
+def _on_postgresql(rows: Sequence[list[Any]]) -> int:
+    """
+    Insert `rows` as one parameter of JSON, which costs a fifth of what an array for each column does.
+
+    What is sealed has neither quotes nor backslashes, so that PostgreSQL reads it as the bytes that it is
+    (https://www.postgresql.org/docs/current/datatype-binary.html).
+    """
+    for row in rows:
+        row[_BODY] = row[_BODY].decode("ascii")
+    named = [dict(zip(_GIVEN, row, strict=True)) for row in rows]
+    cursor = bulk.postgresql_cursor()
+    cursor.execute(_statement_for_json(), [_JSON.encode(named).decode()])
+    return int(cursor.rowcount)
+
+
+def _on_sqlite(rows: Sequence[list[Any]]) -> int:
+    """
+    Insert `rows` by a few statements of many rows each.
+
+    Python gives up its one lock around each statement, with `executemany` around each row, and then waits
+    until the thread that reads requests gives it back.
+    """
+    zone = connection.timezone  # asked for once: to reach it costs more than to write a time
+    for row in rows:
+        row[_HAPPENED_AT] = _as_text(row[_HAPPENED_AT], zone)
+        row[_RECEIVED_AT] = _as_text(row[_RECEIVED_AT], zone)
+    cursor = connection.connection.cursor()
+    new = 0
+    for start, size in _portions(len(rows)):
+        cursor.execute(_statement(size), [value for row in rows[start : start + size] for value in row])
+        new += int(cursor.rowcount)
+    return new
+
+
+def _portions(number: int) -> Iterator[tuple[int, int]]:
+    """Cut `number` rows into portions of a few sizes, whose statements stay prepared: starts and sizes."""
+    start = 0
+    for size in _PORTIONS:
+        while number - start >= size:
+            yield start, size
+            start += size
 
 
 def _row(arrival: Arrival) -> list[Any]:
@@ -163,22 +207,24 @@ def _row(arrival: Arrival) -> list[Any]:
         delivery.account,
         delivery.livemode,
         delivery.object_id,
-        _stamp(delivery.happened_at),
-        _stamp(arrival.received_at),
+        delivery.happened_at,
+        arrival.received_at,
         arrival.sealed or _seal(arrival),
         delivery.unreadable,
     ]
 
 
 def _seal(arrival: Arrival) -> bytes:
-    return vault.seal(arrival.delivery.body, owner=f"event:{arrival.connection_id}")
+    return vault.seal(arrival.delivery.body, owner=_owner(arrival))
 
 
-def _stamp(moment: datetime | None) -> datetime | str | None:
-    """Return a time as the database takes it; SQLite gets Django's own form, at a fifth of its cost."""
-    if moment is None or connection.vendor == "postgresql":
-        return moment
-    return str(moment.astimezone(connection.timezone).replace(tzinfo=None))
+def _owner(arrival: Arrival) -> str:
+    return f"event:{arrival.connection_id}"
+
+
+def _as_text(moment: datetime | None, zone: tzinfo | None) -> str | None:
+    """Return a time as SQLite gets it: in Django's own form, at a fifth of its cost."""
+    return None if moment is None else str(moment.astimezone(zone).replace(tzinfo=None))
 
 
 _GIVEN = (
@@ -195,7 +241,9 @@ _GIVEN = (
     "body",
     "unreadable",
 )
-
+_HAPPENED_AT, _RECEIVED_AT, _BODY = (_GIVEN.index(name) for name in ("happened_at", "received_at", "body"))
+_JSON = msgspec.json.Encoder()
+_PORTIONS = (64, 16, 4, 1)  # rows in one statement of SQLite
 
 _KNOWN = "(connection_id, external_id) DO NOTHING"
 
@@ -213,14 +261,32 @@ def _defaults() -> tuple[tuple[str, ...], tuple[object, ...]]:
 
 
 @lru_cache
-def _statement() -> str:
-    """Return the insert for SQLite, a row at a time; what intake does not give stands in it."""
-    columns, given = _defaults()
-    names = ", ".join((*_GIVEN, *columns))
-    values = ", ".join((*("?" for _ in _GIVEN), *map(_literal, given)))
+def _statement(number: int) -> str:
+    """Return the insert for SQLite of so many rows; what intake does not give stands in it."""
+    rows = ", ".join([f"({_filled(['?'] * len(_GIVEN))})"] * number)
+    return f"{_insert_into()} VALUES {rows} ON CONFLICT {_KNOWN}"
+
+
+@lru_cache
+def _statement_for_json() -> str:
+    """Return the insert for PostgreSQL of rows in JSON, each with its values by the names of columns."""
     table = Event._meta.db_table
-    return f'INSERT INTO "{table}" ({names}) VALUES ({values}) ON CONFLICT {_KNOWN}'  # noqa: S608  # names and defaults of our own model
+    rows = f'json_populate_recordset(NULL::"{table}", %s::json)'
+    return f"{_insert_into()} SELECT {_filled(_GIVEN)} FROM {rows} ON CONFLICT {_KNOWN}"  # noqa: S608  # names and defaults of our own model
+
+
+def _insert_into() -> str:
+    columns, _ = _defaults()
+    return f'INSERT INTO "{Event._meta.db_table}" ({", ".join((*_GIVEN, *columns))})'
+
+
+def _filled(given: Sequence[str]) -> str:
+    """Return what stands for a row's values: what is `given` for those of a delivery, and the defaults."""
+    _, defaults = _defaults()
+    return ", ".join((*given, *map(_literal, defaults)))
 
 
 def _literal(value: object) -> str:
-    return str(int(value)) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
+    if isinstance(value, int):
+        return str(value).upper()  # a truth value too, as TRUE or FALSE
+    return "'" + str(value).replace("'", "''") + "'"

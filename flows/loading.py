@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from connectors.stripe.places import PLACES
 from connectors.stripe.requests import is_ours
 from connectors.stripe.roots import Root, root_of, roots_from
-from flows import bulk, lanes, mended, payloads
+from flows import bulk, lanes, mended, payloads, resuming
 from flows.bus_events import BusEvent
 from flows.engine import batch, item, plan
 from flows.engine.outcome import Failure, GiveUp, Outcome
@@ -45,6 +45,7 @@ class Loaded(NamedTuple):
     mended: bool
     memory: dict[str, dict[str, Any]] | None
     kept: bytes  # sealed
+    goes_on_from: int | None
     first_failed_at: datetime | None
     pair__stripe_id: int
     pair__salesforce_id: int
@@ -62,6 +63,7 @@ class Loaded(NamedTuple):
     payload: dict[str, Any] | None = None  # the event, where it was opened a moment ago
     body: bytes = b""  # sealed, where it was not
     mendings: Mended | None = None  # what was changed for it; of most nothing, or it does not open
+    carried: item.Carried | None = None  # what it takes over from an earlier try; of most nothing
 
     @property
     def about(self) -> str:
@@ -74,18 +76,32 @@ class Loaded(NamedTuple):
         return self.event__connection_id == self.pair__salesforce_id
 
 
-def load(ids: Iterable[int]) -> list[Loaded]:
-    """Return runs with what the engine needs of their events and pairs, in the order of their `ids`."""
+def load(ids: Iterable[int], *, now: datetime) -> list[Loaded]:
+    """Return runs with what the engine needs of events and pairs at `now`, in the order of their `ids`."""
     rows = _THESE.rows(runs=list(ids))
     events = [row[_EVENT] for row in rows]
     kept = [payloads.KEPT.take(event) for event in events]
     unopened = [event for event, payload in zip(events, kept, strict=True) if payload is None]
     bodies: dict[int, bytes] = dict(_BODIES.rows(events=unopened)) if unopened else {}
     loaded = [
-        Loaded._make((*row, payload, bodies.get(event, b"") if payload is None else b"", mended.NOTHING))
+        Loaded._make(
+            (*row, payload, bodies.get(event, b"") if payload is None else b"", mended.NOTHING, None)
+        )
         for row, event, payload in zip(rows, events, kept, strict=True)
     ]
-    return _with_mendings(loaded)
+    return _with_carried(_with_mendings(loaded), now)
+
+
+def _with_carried(runs: list[Loaded], now: datetime) -> list[Loaded]:
+    """Return `runs`, those that go on at a failed step with what they take over; else they read first."""
+    going_on = [(run.id, run.goes_on_from) for run in runs if run.goes_on_from and not run.fetch_first]
+    if not going_on:
+        return runs
+    found, wanted = resuming.carried(going_on, now), dict(going_on)
+    return [
+        run._replace(carried=found.get(run.id), fetch_first=run.id not in found) if run.id in wanted else run
+        for run in runs
+    ]
 
 
 def _with_mendings(runs: list[Loaded]) -> list[Loaded]:
@@ -106,7 +122,7 @@ def _mendings(run_id: int) -> Mended | None:
         return None
 
 
-_COLUMNS = Loaded._fields[:-3]
+_COLUMNS = Loaded._fields[:-4]
 _EVENT = _COLUMNS.index("event_id")
 
 
@@ -189,6 +205,7 @@ def ready(run: Loaded, compiled_plan: plan.Plan) -> Readied:
         kept=_kept(run),
         fixes=_mended(run).fixes,
         edits=_mended(run).edits,
+        carried=run.carried,
     )
     return Readied(ready, root)
 

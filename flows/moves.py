@@ -22,6 +22,7 @@ from flows.agreements import owner_of
 from flows.bus_events import BusEvent
 from flows.engine.ports import Moved
 from flows.models import Lane, Link, LinkChange, TargetLease
+from flows.statements import Given, Select
 from integrator import vault
 from integrator.kernel import canonical
 
@@ -88,6 +89,8 @@ def unknown(connection: Connection) -> dict[str, list[str]]:
 
 def of(pair_id: int, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
     """Return of `keys`, external ids or ids of records, what became of those whose record is gone."""
+    if not _ANY_GONE.values(pair=pair_id):  # of most pairs, and asked with each batch of records
+        return {}
     wanted = list(keys)
     named = Q(external_id__in=wanted) | Q(merged_from__in=wanted) | Q(merged_from="", record_id__in=wanted)
     rows = _gone().filter(named, pair=pair_id, salesforce_object=object_)
@@ -104,6 +107,9 @@ def of(pair_id: int, object_: str, keys: Sequence[str]) -> dict[str, Moved]:
 
 def _gone() -> QuerySet[Link]:
     return Link.objects.filter(gone_at__isnull=False)
+
+
+_ANY_GONE = Select(lambda: _gone().filter(pair=Given("pair")).values_list("id")[:1])
 
 
 def others(pair_id: int, object_: str, record_id: str, stripe_id: str) -> list[str]:

@@ -164,7 +164,7 @@ def runs(place: Place, filters: Filters, *, now: datetime) -> Narrowed[Run]:
     if filters.type:
         found = found.filter(event__type=filters.type)
     if filters.currency:
-        found = found.filter(currency=filters.currency.lower())
+        found = found.filter(currency=filters.currency.upper())
     if filters.q:
         found = found.filter(pk__in=finding.find(filters.q, place).runs)
     return between(found, "created_at", filters.times(now), place)

@@ -1,8 +1,7 @@
 """
 This module says what the steps of a flow give to those behind them, as paths a mapping line can read.
 
-What a step is known to give is a table by its kind. A kind that is not in it, such as one of an installed
-package, gives something of which only the root is known.
+What steps give is a table by kind. Of a kind that is not in it, such as a package's, only the root is known.
 """
 
 from __future__ import annotations
@@ -237,9 +236,10 @@ def _find(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
 def _recognised(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:
     yield SrcField(".id", "id", desc="The id of the record that the customer is.", nullable=True)
     yield SrcField(".by", "string", desc="By what it is known.", nullable=True)
-    target = str(step.settings.get("object") or "")
+    target, keys = str(step.settings.get("object") or ""), step.settings.get("keys") or ()
     names = ["Id", *FIELDS.get(target, {}).values(), *texts(step.settings.get("fields"))]
-    yield from _record(names, target, describe)
+    names += texts([key.get("field") for key in keys if isinstance(key, dict)])
+    yield from _record(list(dict.fromkeys(names)), target, describe)
 
 
 def _query(step: StepDefinition, describe: Describe) -> Iterable[SrcField]:

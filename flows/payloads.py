@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.stripe import webhooks
@@ -16,6 +16,7 @@ _AMOUNTS = ("amount", "amount_due", "total")
 
 # Dispatch opens a body and the run that it opens, as a rule in the same pass, needs it again.
 _MOST_KEPT = 1_000
+_DELETED = "The content was deleted because of its age."
 _LARGEST_KEPT = 16_384  # bytes sealed; Stripe's events are far smaller
 
 
@@ -33,16 +34,35 @@ def open_body(sealed: bytes | memoryview, *, connection_id: int) -> dict[str, An
 
     :raises Unreadable: if it was deleted for its age, its key is lost, it is no JSON or no object
     """
-    if not sealed:
-        raise Unreadable("The content was deleted because of its age.")
-    try:
-        raw = vault.unseal(sealed, owner=f"event:{connection_id}")
-    except vault.Unreadable as failure:
-        raise Unreadable(str(failure), sealed=True) from None
+    return readable(*open_bodies([(sealed, connection_id)]))
+
+
+Opened = dict[str, Any] | Unreadable  # an event, or why it cannot be read
+
+
+def readable(opened: Opened) -> dict[str, Any]:
+    """
+    Return an event that was opened with others.
+
+    :raises Unreadable: if it could not be read
+    """
+    if isinstance(opened, Unreadable):
+        raise opened
+    return opened
+
+
+def open_bodies(sealed: Sequence[tuple[bytes | memoryview, int]]) -> list[Opened]:
+    """Return the event in each sealed body, which came through a connection, or why it cannot be read."""
+    there = [(body, f"event:{connection}") for body, connection in sealed if body]
+    opened = iter(vault.unseal_many(there))
+    return [_event_in(next(opened)) if body else Unreadable(_DELETED) for body, _ in sealed]
+
+
+def _event_in(raw: bytes | vault.Unreadable) -> Opened:
+    if isinstance(raw, vault.Unreadable):
+        return Unreadable(str(raw), sealed=True)
     event = webhooks.payload(raw)
-    if isinstance(event, webhooks.Unreadable):
-        raise Unreadable(event.reason)
-    return event
+    return Unreadable(event.reason) if isinstance(event, webhooks.Unreadable) else event
 
 
 def open_kept(sealed: bytes | memoryview, *, run_id: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ in our own tables and the sweep rings again.
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 import structlog
@@ -15,6 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
+from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from flows.models import Doorbell
@@ -27,6 +29,9 @@ JOB = "flows.drain.drain"
 # A ring that nobody answered for this long counts as lost.
 LOST_AFTER = timedelta(seconds=2)
 
+# So many rings wait for nobody: where only lone workers work, and whoever rings does not know, none is added.
+MOST_WAITING = 50
+
 # A drain renews its "I am at it" well within this; a killed one is forgotten after it.
 BUSY_FOR = timedelta(seconds=5)
 
@@ -36,12 +41,13 @@ def ring(*, shard: int = 0) -> bool:
     Wake a worker for `shard`, unless one is at work or on its way, and tell whether it rang.
 
     Call it after a commit. It never raises: whoever rings has done their part, and the
-    supervisor's sweep rings again when a ring was lost.
+    supervisor's sweep rings again when a ring was lost. A lone worker looks by itself: it has no pool that
+    would take the jobs away.
     """
+    if settings.LONE_WORKER:
+        return False
     try:
         return _ring(shard)
-    except patience.Away:  # the supervisor has a worker of its own meanwhile
-        return False
     except Exception as failure:  # whatever ails a broker or a database, the sweep rings again
         log.warning("doorbell.failed", shard=shard, error=type(failure).__name__)
         return False
@@ -49,7 +55,7 @@ def ring(*, shard: int = 0) -> bool:
 
 def can_ring() -> bool:
     """Tell whether a ring would be heard: always, unless Redis carries it and does not answer."""
-    if not settings.REDIS_URL:
+    if not settings.REDIS_URL or settings.LONE_WORKER:
         return True
     from flows import bell  # noqa: PLC0415  # it brings Redis's client, which others do without
 
@@ -62,12 +68,16 @@ def work_arrived(**_: object) -> None:
 
 
 def answer(*, shard: int) -> None:
-    """Say that a drain of `shard` has begun, or is still going on."""
+    """Say that a drain of `shard` has begun, or is still going on. A lone worker answers no doorbell."""
+    if settings.LONE_WORKER:
+        return
     Doorbell.objects.filter(shard=shard).update(answered_at=Now(), busy_until=Now() + BUSY_FOR)
 
 
 def fall_idle(*, shard: int) -> None:
     """Say that the drain of `shard` found nothing more, so that the next event has to ring."""
+    if settings.LONE_WORKER:
+        return
     Doorbell.objects.filter(shard=shard).update(busy_until=None)
 
 
@@ -86,14 +96,21 @@ def _ring(shard: int) -> bool:
     with transaction.atomic():
         if not _silent(shard).update(rung_at=Now()):
             return False
-        if not settings.REDIS_URL:
+        if not settings.REDIS_URL and OrmQ.objects.count() < MOST_WAITING:
             async_task(JOB, shard)
-    if settings.REDIS_URL:
-        from flows import bell  # noqa: PLC0415  # as above
+    return not settings.REDIS_URL or _rung_by_redis(shard)
 
-        with patience.REDIS.asking():
-            async_task(JOB, shard, broker=bell.at(settings.REDIS_URL))
-    return True
+
+def _rung_by_redis(shard: int) -> bool:
+    """Ring through Redis; that it is away is said by `patience`, and `work` has a worker of its own then."""
+    from flows import bell  # noqa: PLC0415  # as above
+
+    with contextlib.suppress(Exception), patience.REDIS.asking():
+        broker = bell.at(settings.REDIS_URL)
+        if broker.queue_size() < MOST_WAITING:
+            async_task(JOB, shard, broker=broker)
+        return True
+    return False
 
 
 def _silent(shard: int) -> QuerySet[Doorbell]:

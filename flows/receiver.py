@@ -75,12 +75,11 @@ class _Answer:
     ) -> None:
         self.reason, self.status = reason, status
         self.closes = closes
-        self.content = json.dumps({"error": error} if error else {"received": True}).encode()
-        head = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(self.content)),
-            *headers,
-        ]
+        # Stripe asks for the status alone. What has no body goes out by one call of the system, not by two.
+        self.content = json.dumps({"error": error}).encode() if error else b""
+        head = [(b"content-length", b"%d" % len(self.content)), *headers]
+        if error:
+            head.insert(0, (b"content-type", b"application/json"))
         if closes:
             head.append((b"connection", b"close"))
         self.start = {"type": "http.response.start", "status": status, "headers": head}

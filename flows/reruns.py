@@ -1,7 +1,8 @@
 """
 This module does a single run once more as a person asks for it, or ends one that has not ended.
 
-A retry begins at the top and reads its object first, so that it never writes an older state over a newer one.
+A retry begins at the top and reads its object first, so that it never writes an older state over a newer one;
+or it goes on at the step that failed, where `flows.resuming` says that this is as safe.
 What must happen once is recorded whatever the run and its version, so it is not done a second time.
 """
 
@@ -12,7 +13,7 @@ from typing import Literal
 
 from django.db import models, transaction
 
-from flows import deadletters, mended, reviews, signals
+from flows import deadletters, mended, resuming, reviews, signals
 from flows.engine.edits import Edit
 from flows.mapping.mending import Fix
 from flows.models import (
@@ -32,10 +33,25 @@ from flows.steps import mendable
 from integrator import vault
 from integrator.accounts import audit
 
-__all__ = ["OWN", "Busy", "Choice", "NotPossible", "can_be_hastened", "cancel", "live_version", "retry"]
+__all__ = [
+    "FAILED_STEP",
+    "OWN",
+    "TOP",
+    "Busy",
+    "Choice",
+    "NotPossible",
+    "Start",
+    "can_be_hastened",
+    "cancel",
+    "live_version",
+    "retry",
+]
 
 Choice = Literal["own", "live"]  # the version that the run had, or the one that is live now
 OWN: Choice = "own"
+Start = Literal["start", "failed_step"]  # from where it is done
+TOP: Start = "start"
+FAILED_STEP: Start = "failed_step"
 
 AGAIN = "Done once more, as a person asked"
 _IN_WORK = "A worker is trying it at this moment, and its calls cannot be taken back. Ask again in a moment."
@@ -63,18 +79,22 @@ def can_be_hastened(run: Run, now: datetime) -> bool:
     return run.state == Run.State.RETRYING or (run.state == Run.State.READY and waits)
 
 
-def retry(*, run: Run, version: Choice = OWN, actor: str, now: datetime) -> Run:
+def retry(*, run: Run, version: Choice = OWN, start: Start = TOP, actor: str, now: datetime) -> Run:
     """
     Do what `run` is for once more, by its own version or the live one, and return the run that does it.
 
     A run that has not come to its end by its own version goes on as the same run; otherwise it is a new one.
+    From the failed step only its own version does it, see `flows.resuming`.
 
     :raises Busy: if a worker is trying it now
-    :raises NotPossible: if it waits for a person, is queued already, or nothing is left to do it from
+    :raises NotPossible: if it waits for a person, is queued already, nothing is left to do it from, or it
+        cannot go on at the failed step
     """
     with transaction.atomic():
         locked = _locked(run)
         _check_retry(locked)
+        if start == FAILED_STEP:
+            return _from_failed_step(locked, version, actor, now)
         live = _live(locked) if version == "live" else None
         letter = DeadLetter.objects.unresolved().filter(run=locked).select_for_update(of=("self",)).first()
         if live is not None and live.version_id != locked.version_id:
@@ -89,6 +109,22 @@ def retry(*, run: Run, version: Choice = OWN, actor: str, now: datetime) -> Run:
             doing = _at_once(locked, now)
         _audit("run.retried", locked, actor, now, by=doing.public_id, version=doing.version.number)
     return doing
+
+
+def _from_failed_step(run: Run, version: Choice, actor: str, now: datetime) -> Run:
+    if version != OWN:
+        raise NotPossible(
+            "What the earlier steps found belongs to the version that the run had. Another one does it whole."
+        )
+    offer = resuming.offer(run, now)
+    if not offer.possible:
+        raise NotPossible(offer.reason)
+    letter = DeadLetter.objects.unresolved().filter(run=run).select_for_update(of=("self",)).first()
+    if letter is None:
+        raise NotPossible("Its dead letter was closed meanwhile.")
+    deadletters.retry(letter=letter, actor=actor, now=now, goes_on_from=offer.attempt)
+    run.refresh_from_db()
+    return run
 
 
 def cancel(*, run: Run, reason: str, actor: str, now: datetime) -> Run:

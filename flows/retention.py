@@ -38,6 +38,7 @@ from flows.models import (
     MatchDecision,
     Mending,
     Merge,
+    MissingParent,
     Notice,
     Passage,
     Purge,
@@ -65,7 +66,7 @@ EVERY = timedelta(hours=6)  # between two passes over a table
 TURN = 20.0  # seconds of work at most
 PAUSE = 0.05  # seconds between two transactions, for everybody else
 # Rows in a transaction. SQLite has one writer, who must be quick.
-BATCH = {"sqlite": 100, "postgresql": 500}
+BATCH = {"sqlite": 50, "postgresql": 500}
 
 _OPEN_EFFECTS = (Effect.State.PLANNED, Effect.State.SENT, Effect.State.IN_DOUBT)
 _OPEN_FATES = (Fate.QUEUED, Fate.WAITING, Fate.DEAD)
@@ -88,14 +89,16 @@ class Subject:
     remove: Callable[[list[int], datetime], object]
 
 
-def purge_due(*, now: datetime, turn: float = TURN, pause: float = PAUSE) -> int:
+def purge_due(
+    *, now: datetime, turn: float = TURN, pause: float = PAUSE, clock: Callable[[], float] = time.monotonic
+) -> int:
     """
     Delete what is too old, for at most `turn` seconds, and return how many rows that were.
 
     The next turn goes on where this one stopped, in whatever process. Two at a time do no harm.
     """
-    ends = time.monotonic() + turn
-    return sum(_pass(subject, now=now, ends=ends, pause=pause) for subject in SUBJECTS)
+    ends = clock() + turn
+    return sum(_pass(one, now=now, pause=pause, is_over=lambda: clock() >= ends) for one in SUBJECTS)
 
 
 def purge_all(*, now: datetime, pause: float = PAUSE) -> int:
@@ -111,7 +114,7 @@ def counts(*, now: datetime) -> dict[str, int]:
     return {subject.name: subject.candidates(now - subject.keep()).count() for subject in SUBJECTS}
 
 
-def _pass(subject: Subject, *, now: datetime, ends: float, pause: float) -> int:
+def _pass(subject: Subject, *, now: datetime, pause: float, is_over: Callable[[], bool]) -> int:
     purge, _ = Purge.objects.get_or_create(subject=subject.name)
     if purge.started_at is None or (purge.ended_at is not None and purge.ended_at + EVERY <= now):
         purge.begin(now=now)
@@ -121,7 +124,7 @@ def _pass(subject: Subject, *, now: datetime, ends: float, pause: float) -> int:
     last = _last_id(subject, before)
     deleted = 0
     while purge.position < last:
-        if time.monotonic() >= ends:
+        if is_over():
             return deleted
         done = _batch(subject, purge, before=before, last=last, now=now)
         deleted += done
@@ -218,6 +221,11 @@ def _old_merges(before: datetime) -> Rows:
     return Merge.objects.filter(Q(ended_at__lt=before) | looked)
 
 
+def _old_parents(before: datetime) -> Rows:
+    """Return parents that nobody has asked for lately."""
+    return MissingParent.objects.filter(asked_at__lt=before)
+
+
 def _forgotten_causes(before: datetime) -> Rows:
     """Return causes that have no letters any more, nor had anything arranged about them lately."""
     letter = DeadLetter.objects.filter(fingerprint=OuterRef("fingerprint"))
@@ -306,6 +314,10 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "causes", "causes of dead letters that are gone", Cause, "", lambda: REPORTED, _forgotten_causes,
         _delete(Cause),
+    ),
+    Subject(
+        "parents", "parents that were fetched", MissingParent, "", lambda: REPORTED, _old_parents,
+        _delete(MissingParent),
     ),
     Subject(
         "merges", "merges of records", Merge, "",

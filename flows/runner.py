@@ -127,7 +127,7 @@ def _run_claimed(
 ) -> None:
     """Run what was claimed, one version and pair after the other; what there is no time for is given back."""
     groups: dict[tuple[int, int], list[Loaded]] = defaultdict(list)
-    for run in load(claim.runs):
+    for run in load(claim.runs, now=clock()):
         groups[run.version_id, run.pair_id].append(run)
     left = set(claim.lanes)
     for runs in chain.from_iterable(map(_in_good_time, groups.values())):

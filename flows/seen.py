@@ -7,7 +7,7 @@ It opens no more than a bounded number of bodies, within a bounded time, and mas
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
@@ -121,10 +121,16 @@ def _masked(path: str, samples: list[Any]) -> list[Any]:
     return told if isinstance(told, list) else [told]
 
 
-def look(connections: Iterable[int], event_types: Iterable[str], *, most: int = MOST_EVENTS) -> Sightings:
+def look(
+    connections: Iterable[int],
+    event_types: Iterable[str],
+    *,
+    most: int = MOST_EVENTS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Sightings:
     """Return what the newest events of `event_types` said that came through `connections`."""
     found = Sightings()
-    for event in _events(set(connections), set(event_types), most):
+    for event in _events(set(connections), set(event_types), most, clock):
         try:
             roots = roots_from(payloads.object_of(event))
         except (payloads.Unreadable, ValueError):
@@ -138,7 +144,7 @@ def look(connections: Iterable[int], event_types: Iterable[str], *, most: int = 
 def look_at_bus(connections: Iterable[int], event_types: Iterable[str]) -> Sightings:
     """Return what the newest events of an org's bus said, by the names of their objects or their own."""
     found = Sightings()
-    for payload in _events(set(connections), set(event_types), MOST_EVENTS):
+    for payload in _events(set(connections), set(event_types), MOST_EVENTS, time.monotonic):
         event = BusEvent.of(payload)
         whole = not event.is_of_records or (event.verb in _WHOLE and not event.partial)
         found.add({event.name: event.values}, whole=whole)
@@ -146,9 +152,11 @@ def look_at_bus(connections: Iterable[int], event_types: Iterable[str]) -> Sight
     return found
 
 
-def _events(connections: set[int], types: set[str], most: int) -> Iterator[dict[str, Any]]:
+def _events(
+    connections: set[int], types: set[str], most: int, clock: Callable[[], float]
+) -> Iterator[dict[str, Any]]:
     """Yield the events, the newest first, as long as time and memory allow."""
-    ends, size = time.monotonic() + LONGEST_SECONDS, 0
+    ends, size = clock() + LONGEST_SECONDS, 0
     newest = Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
     rows = Event.objects.filter(
         id__gt=newest - LOOKED_BACK, connection__in=connections, type__in=types, purged_at__isnull=True
@@ -158,7 +166,7 @@ def _events(connections: set[int], types: set[str], most: int) -> Iterator[dict[
         wanted = Event.objects.filter(id__in=ids[place : place + _BATCH]).order_by("-id")
         for sealed, connection in wanted.values_list("body", "connection"):
             size += len(sealed)
-            if time.monotonic() > ends or size > MOST_BYTES:
+            if clock() > ends or size > MOST_BYTES:
                 return
             if len(sealed) <= LARGEST_BODY:
                 try:

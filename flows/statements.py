@@ -16,6 +16,8 @@ from django.db import connection
 from django.db.models import QuerySet, Value
 from django.db.models.sql import UpdateQuery
 
+from flows import arrays
+
 Row = tuple[Any, ...]
 
 
@@ -49,8 +51,8 @@ class _Compiled(NamedTuple):
 
     def filled(self, given: Mapping[str, Any]) -> list[Any]:
         """Return the parameters with what is `given` in its places."""
-        adapt = _as_sqlite_takes_it if connection.vendor == "sqlite" else _as_it_is
-        return [adapt(given[one.name]) if isinstance(one, Given) else one for one in self.parameters]
+        adapt = _as_sqlite_takes_it if connection.vendor == "sqlite" else _as_postgresql_takes_it
+        return [adapt(given[one.name], one) if isinstance(one, Given) else one for one in self.parameters]
 
 
 class Select:
@@ -113,11 +115,12 @@ def _converted(row: Row, compiled: _Compiled) -> Row:
     return tuple(values)
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+def _as_postgresql_takes_it(value: Any, place: Given) -> Any:
+    """Return a list as an array; what else is given is as its driver has it."""
+    return arrays.literal(value, place.many) or value if isinstance(value, list) else value
 
 
-def _as_sqlite_takes_it(value: Any) -> Any:
+def _as_sqlite_takes_it(value: Any, _place: Given) -> Any:
     """Return a list as JSON and a time as text; what else is given is a number or a text."""
     if isinstance(value, list):
         return json.dumps(value)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from django.db.models import QuerySet
 
 from flows import bulk
@@ -33,8 +34,7 @@ ACTOR = "the engine"
 INTERNAL = "internal"
 
 
-@dataclass(frozen=True, slots=True)
-class Newer:
+class Newer(msgspec.Struct, frozen=True):
     """A run that was just closed, as far as older ones are concerned."""
 
     flow_id: int

@@ -35,12 +35,17 @@ from flows.views import (
     runs,
     saved_views,
     schemas,
+    sheets,
     topics,
     trials,
 )
 
 app_name = "flows"
 urlpatterns: list[URLPattern] = [
+    path("runs.csv", sheets.of_runs, name="runs_csv"),
+    path("events.csv", sheets.of_events, name="events_csv"),
+    path("dead-letters.csv", sheets.of_letters, name="letters_csv"),
+    path("merges.csv", sheets.of_merges, name="merges_csv"),
     path("runs/", runs.runs, name="runs"),
     path("runs/<str:run>/", runs.run, name="run"),
     path("runs/<str:run>/retry/", run_acts.retry, name="retry_run"),
@@ -63,6 +68,7 @@ urlpatterns: list[URLPattern] = [
     path("dead-letters/fixes/<str:fix>/delete/", fixes.forget, name="delete_fix"),
     path("dead-letters/<str:letter>/", letter.letter, name="letter"),
     path("dead-letters/<str:letter>/approve/", letter.approve, name="approve_letter"),
+    path("dead-letters/<str:letter>/explain/", letter.explain, name="explain_letter"),
     path("dead-letters/<str:letter>/edit/", letter.edit, name="edit_letter"),
     path("dead-letters/<str:letter>/retry/", letters.retry, name="retry"),
     path("dead-letters/<str:letter>/discard/", letters.discard, name="discard"),

@@ -11,6 +11,8 @@ from flows.queries import Progress, progress
 # Both are far above a drain's turn-taking and far below the 60 s within which a stop has to be noticed.
 OVERDUE = timedelta(seconds=15)
 QUIET = timedelta(seconds=12)
+# How long a pool may at most take to start, and how often it was started in vain before it may take so long.
+LONGEST_START, MOST_DOUBLINGS = timedelta(minutes=4), 4
 
 
 def sweep() -> Progress:
@@ -29,9 +31,22 @@ def sweep() -> Progress:
     return state
 
 
-def stuck(state: Progress, *, now: datetime, pool_started_at: datetime) -> str:
-    """Return why the pool must be started anew, or an empty text if it makes progress."""
-    if now - pool_started_at < OVERDUE:
+def patience(restarts: int) -> timedelta:
+    """
+    Return for how long a pool may take to start after so many restarts since which nothing has moved.
+
+    On a machine that is too busy for it to start in time, each would otherwise be killed before it begins.
+    """
+    return min(LONGEST_START, OVERDUE * (1 << min(restarts, MOST_DOUBLINGS)))
+
+
+def stuck(state: Progress, *, now: datetime, pool_started_at: datetime, restarts: int = 0) -> str:
+    """
+    Return why the pool must be started anew, or an empty text if it makes progress.
+
+    `restarts` is how often that was done since anything has moved.
+    """
+    if now - pool_started_at < patience(restarts):
         return ""
     oldest = state.oldest_ready_at
     if oldest is None or now - oldest < OVERDUE:

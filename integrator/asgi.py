@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -22,6 +21,7 @@ from flows.receiver import Receiver  # noqa: E402  # as above
 from integrator.assets import assets  # noqa: E402  # as above
 from integrator.bodies import BoundedBodies  # noqa: E402  # as above
 from integrator.health import RECEIVER_READY  # noqa: E402  # as above
+from integrator.processes import collect_rarely  # noqa: E402  # as above
 from monitoring.follow import Follower  # noqa: E402  # as above
 from monitoring.live import websocket_urlpatterns  # noqa: E402  # as above
 
@@ -67,7 +67,7 @@ class Application:
         await receive()
         await self.receiver.startup()
         await self.follower.start()
-        _spare_the_collector()
+        collect_rarely()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.follower.stop()
@@ -79,18 +79,6 @@ async def _no_such_socket(scope: Scope, receive: Receive, send: Send) -> None:
     """Close a socket at an address where there is none."""
     await receive()
     await send({"type": "websocket.close", "code": 4404})
-
-
-def _spare_the_collector() -> None:
-    """
-    Keep the garbage collector away from what lives as long as the process.
-
-    Everything that was loaded is set aside, and full collections become rare: each would stop all
-    requests for tens of milliseconds to find next to nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 application = Application()

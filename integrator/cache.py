@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import structlog
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 from redis import RedisError
 
 from integrator import patience
-
-log = structlog.get_logger(__name__)
 
 METHODS = ("add", "get", "set", "touch", "delete", "get_many", "has_key", "incr", "set_many", "delete_many",
            "clear")  # fmt: skip
@@ -47,10 +44,8 @@ class SturdyRedis(RedisCache):
         try:
             with patience.REDIS.asking(RedisError):
                 return getattr(RedisCache, method)(self, *args, **kwargs)
-        except patience.Away:
+        except (patience.Away, RedisError):  # said once by who is patient
             pass
-        except RedisError as failure:
-            log.warning("cache.away", error=type(failure).__name__)
         return getattr(self._spare, method)(*args, **kwargs)
 
 

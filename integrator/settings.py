@@ -109,6 +109,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "monitoring.navigation.NewsFromHere",
 ]
 
 TEMPLATES = [
@@ -133,6 +134,8 @@ DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR 
 DATABASES["default"].setdefault("OPTIONS", {})
 SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 if SQLITE:
+    # Django REST framework would load PostgreSQL's driver (9 MB) for fields that no model here has.
+    sys.modules.setdefault("django.contrib.postgres.fields", None)  # type: ignore[arg-type]
     VAR_DIR.mkdir(mode=0o700, exist_ok=True)
     DATABASES["default"]["OPTIONS"].update(
         # Durable (FULL) and concurrent (WAL); writers queue for the one lock instead of failing (IMMEDIATE).
@@ -188,11 +191,15 @@ CHANNEL_LAYERS = {
 
 # A doorbell and a pool, never the truth (docs/concepts.md): a job drains for up to 20 s, so `timeout` is
 # well above that and `retry` above `timeout`; a lost or doubled job is harmless.
+LONGEST_TURN = 60  # seconds
 WORKERS = env.int("INTEGRATOR_WORKERS", default=2)
+if WORKERS < 1:
+    raise ImproperlyConfigured("INTEGRATOR_WORKERS is a number of processes, at least 1.")
+LONE_WORKER = WORKERS == 1  # one process needs no pool, whose four others take 110 MB
 Q_CLUSTER = {
     "name": INSTALLATION,
     "workers": WORKERS,
-    "timeout": 60,
+    "timeout": LONGEST_TURN,
     "retry": 90,
     "max_attempts": 1,
     "ack_failures": True,
@@ -310,6 +317,12 @@ if wrong := [
 SUGGESTIONS_MODEL_URL = env.str("INTEGRATOR_SUGGESTIONS_MODEL_URL", default="")
 SUGGESTIONS_MODEL = env.str("INTEGRATOR_SUGGESTIONS_MODEL", default="")
 SUGGESTIONS_MODEL_KEY = env.str("INTEGRATOR_SUGGESTIONS_MODEL_KEY", default="")
+# A hosted model that may explain errors which only a person can mend; off unless somebody sets it up.
+EXPLAIN_URL = env.str("INTEGRATOR_EXPLAIN_URL", default="")
+EXPLAIN_MODEL = env.str("INTEGRATOR_EXPLAIN_MODEL", default="")
+EXPLAIN_KEY = env.str("INTEGRATOR_EXPLAIN_KEY", default="")
+if EXPLAIN_URL and not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", EXPLAIN_URL):
+    raise ImproperlyConfigured("INTEGRATOR_EXPLAIN_URL takes an https:// address, or one of this machine.")
 # A small model on this machine that compares what names mean; `ai_install_model` puts it into the folder.
 SUGGESTIONS_EMBEDDING = env.bool("INTEGRATOR_SUGGESTIONS_EMBEDDING", default=False)
 MODELS_FOLDER = env.str("INTEGRATOR_MODELS_FOLDER", default="") or str(VAR_DIR / "models")

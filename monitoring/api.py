@@ -20,6 +20,7 @@ from integrator.accounts.access import Scope, scope_of
 from integrator.accounts.rest import WITHIN, refusals
 from monitoring import budget_api, standing
 from monitoring.channel_api import router
+from monitoring.payment_api import PaymentStandingSerializer, standings
 from monitoring.status_api import Status
 
 
@@ -61,6 +62,7 @@ class HealthSerializer(serializers.Serializer[Any]):
         help_text="For how long the oldest event or due run of the installation has waited for a worker.",
     )
     dead_letters = serializers.IntegerField(help_text="Those that wait for a person.")
+    payments = PaymentStandingSerializer(many=True, help_text="Money by currency, today and in 30 days.")
     workers = WorkersSerializer()
     connections = HealthOfConnectionSerializer(many=True)
 
@@ -87,6 +89,7 @@ def _health(scope: Scope, now: datetime) -> Mapping[str, Any]:
     environments = list(scope.environments())
     counts = standing.counts(environments, now=now)
     progress = queries.progress()
+    connections = list(Connection.objects.filter(environment__in=environments).select_related("environment"))
     waiting = progress.oldest_ready_at
     return {
         "at": now,
@@ -96,8 +99,9 @@ def _health(scope: Scope, now: datetime) -> Mapping[str, Any]:
         "undispatched": counts.undispatched,
         "oldest_waiting_seconds": (now - waiting).total_seconds() if waiting else None,
         "dead_letters": counts.dead_letters,
+        "payments": standings(connections, scope.workspace),
         "workers": {"alive": progress.workers, "last_claim_at": progress.last_claim_at},
-        "connections": Connection.objects.filter(environment__in=environments).select_related("environment"),
+        "connections": connections,
     }
 
 

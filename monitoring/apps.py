@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+from monitoring import waking
+
 
 class MonitoringConfig(AppConfig):
     """The dashboard and what it follows."""
@@ -14,6 +16,5 @@ class MonitoringConfig(AppConfig):
     def ready(self) -> None:
         """Let a commit in this process wake the followers of the others."""
         from flows import signals  # noqa: PLC0415  # models exist only once every app is ready
-        from monitoring import follow  # noqa: PLC0415  # as above
 
-        signals.changed.connect(follow.wake, dispatch_uid="monitoring.wake")
+        signals.changed.connect(waking.wake, dispatch_uid="monitoring.wake")

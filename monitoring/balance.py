@@ -8,18 +8,16 @@ from datetime import datetime, timedelta
 
 from connectors.models import Connection, Cursor
 from flows import walk
-from flows.models import Notice
 from integrator.accounts.models import Environment
 from monitoring import hours
 from monitoring.conservation import Equation, equation
 from monitoring.models import COUNTED, ConservationHour
-from monitoring.tidings import missing_id
+from monitoring.tidings import missing_events
 
 DAY = timedelta(days=1)
 SHOWN = timedelta(days=2)
 MOST_HOURS = 48
 MOST_IDS = 20
-MISSING_FOR = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,8 @@ class Account:
 def accounts(environment: Environment, *, now: datetime) -> list[Account]:
     """Return the account of every connection of `environment` that receives events."""
     receiving = Connection.objects.filter(environment=environment, system=Connection.System.STRIPE)
-    return [_account(one, now) for one in receiving]
+    missing = missing_events(environment, now=now)
+    return [_account(one, missing.get(one.pk, []), now) for one in receiving]
 
 
 def of_hour(hour: ConservationHour) -> Equation:
@@ -55,7 +54,7 @@ def of_hour(hour: ConservationHour) -> Equation:
     return equation(hour.received, {fate: getattr(hour, fate) for fate in COUNTED}, found=hour.found)
 
 
-def _account(one: Connection, now: datetime) -> Account:
+def _account(one: Connection, missing: Sequence[str], now: datetime) -> Account:
     recent = list(ConservationHour.objects.filter(connection=one, hour__gte=now - SHOWN)[:MOST_HOURS])
     today = [hour for hour in recent if hour.hour >= now - DAY]
     read = Cursor.objects.filter(connection=one, stream=walk.STREAM).first()
@@ -69,7 +68,7 @@ def _account(one: Connection, now: datetime) -> Account:
         walk_only=walk_only,
         found=found,
         more_found=0 if walk_only else sum(hour.found for hour in recent) - len(found),
-        missing=_missing(one, now),
+        missing=missing[:MOST_IDS],
     )
 
 
@@ -84,15 +83,3 @@ def _found(recent: Sequence[ConservationHour]) -> list[str]:
         if hour.found and len(ids) < MOST_IDS:
             ids += hours.found_in(hour, most=MOST_IDS - len(ids))
     return ids
-
-
-def _missing(one: Connection, now: datetime) -> list[str]:
-    told = Notice.objects.filter(
-        environment=one.environment_id,
-        kind="missing_event",
-        key__startswith=f"missing:{one.pk}:",
-        at__gt=now - MISSING_FOR,
-    )
-    ids = [missing_id(notice) for notice in told.order_by("-id")[:MOST_IDS]]
-    there = set(one.events.filter(external_id__in=ids).values_list("external_id", flat=True))
-    return [name for name in ids if name not in there]

@@ -12,19 +12,17 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
-from asgiref.sync import async_to_sync
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error
 from django.utils import timezone
 
-from integrator import patience
 from integrator.accounts.models import Environment
-from monitoring import cursor
+from monitoring import cursor, waking
 from monitoring.fragments import Edition, News, Reader
 
 log = structlog.get_logger(__name__)
@@ -33,8 +31,6 @@ LOOK_EVERY = 0.5  # seconds between two looks at the table
 LOOK_ALONE_EVERY = 5.0  # the same while no page is open, so that a quiet installation costs little
 TELL_EVERY = 1.0  # seconds between two tellings of one environment, at least
 REFRESH_EVERY = 5.0  # seconds until figures that age (the oldest waiting, the minutes) are told anew
-WAKE_EVERY = 0.3  # seconds between two wake-ups that one process sends, at least
-GROUP = "changes"
 
 
 class Listener(Protocol):
@@ -96,7 +92,12 @@ class Follower:
         with contextlib.suppress(Error):  # a database that is not there yet is found by the first look
             self._position = await database_sync_to_async(cursor.latest)()
         self.audience.arrived = self._awake.set
-        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._listen())]
+        self._tasks = [asyncio.create_task(self._follow())]
+        if settings.REDIS_URL:  # or nobody would be heard
+            from monitoring import wakeups  # noqa: PLC0415  # it brings Redis's client
+
+            ear = wakeups.Ear(get_channel_layer(), waking.GROUP, self._awake.set)
+            self._tasks.append(asyncio.create_task(ear.listen()))
 
     async def stop(self) -> None:
         """Stop following."""
@@ -104,20 +105,6 @@ class Follower:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _listen(self) -> None:
-        """Let a message through the channel layer end the pause between two looks."""
-        layer = get_channel_layer()
-        while True:
-            try:
-                channel = await layer.new_channel()
-                await layer.group_add(GROUP, channel)
-                while True:
-                    await layer.receive(channel)
-                    self._awake.set()
-            except Exception as failure:  # a broker that is away costs half a second and nothing else
-                log.warning("follower.deaf", error=type(failure).__name__)
-                await asyncio.sleep(5)
 
     async def _follow(self) -> None:
         while True:
@@ -176,28 +163,3 @@ def render(environment_id: int, news: News, readers: list[Reader]) -> list[str]:
     """Return what each of `readers` has to learn from the news of an environment."""
     environment = Environment.objects.select_related("workspace").get(pk=environment_id)
     return Edition(environment, news, now=timezone.now()).for_readers(readers)
-
-
-# Waking the others
-
-
-_woken = 0.0
-
-
-def wake(**of_the_signal: Any) -> None:
-    """
-    Wake the followers of other processes after a commit; it costs little and never raises.
-
-    Without a broker there is nobody to be reached, and the followers look for themselves.
-    """
-    global _woken  # noqa: PLW0603  # one clock for the process, and losing a race costs one message
-    if not settings.REDIS_URL or time.monotonic() - _woken < WAKE_EVERY:
-        return
-    _woken = time.monotonic()
-    try:
-        with patience.REDIS.asking():
-            async_to_sync(get_channel_layer().group_send)(GROUP, {"type": "changed"})
-    except patience.Away:  # said once already
-        pass
-    except Exception as failure:  # the table is the truth, the message a courtesy
-        log.warning("follower.not_woken", error=type(failure).__name__)

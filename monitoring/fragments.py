@@ -29,6 +29,8 @@ class News:
     changed: bool = False
     more: bool = False  # more runs changed than are named here
     alerts: bool = False  # whether an alert is among it
+    payments: bool = False  # whether it says how payments stand
+    happened: bool = False  # whether there is anything but that, which only tells again what had happened
 
     @classmethod
     def since(cls, position: str, *, environment_id: int) -> News:
@@ -36,7 +38,9 @@ class News:
         news = cls(position=position)
         changes = cursor.after(position, environment_id=environment_id)
         if len(changes) >= cursor.MOST:
-            return cls(position=cursor.latest(), changed=True, more=True, alerts=True)
+            return cls(
+                position=cursor.latest(), changed=True, more=True, alerts=True, payments=True, happened=True
+            )
         for change in changes:
             news.add(change)
         return news
@@ -45,6 +49,8 @@ class News:
         """Take in one more change."""
         self.position, self.changed = cursor.position_of(change), True
         self.alerts = self.alerts or change.kind == "alert"
+        self.payments = self.payments or change.kind == "payments"
+        self.happened = self.happened or change.kind != "payments"
         named = change.summary.get("runs", [])
         self.more = self.more or len(named) >= Change.MOST_RUNS
         for public_id in named:
@@ -77,7 +83,7 @@ class Edition:
         pieces = [self._once("frame", self._frame)]
         if "dashboard" in reader.topics:
             pieces.append(self._once("figures", self._figures))
-            if self.news.changed:
+            if self.news.happened:
                 pieces.append(self._once("last", self._last_runs))
         pieces += [self._row(run) for run in self._changed_runs() if run.public_id in reader.rows]
         if "runs" in reader.topics:
@@ -85,8 +91,10 @@ class Edition:
             pieces.append(
                 render_to_string("monitoring/_live_stubs.html", {"runs": unseen, "more": self.news.more})
             )
-        if self.news.changed:
+        if self.news.happened:
             pieces.append("<i data-stale></i>")
+        if self.news.payments:
+            pieces.append("<i data-payments></i>")
         if self.news.alerts:
             pieces.append("<i data-alerts></i>")
         return "".join(pieces)

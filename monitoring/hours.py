@@ -9,7 +9,7 @@ scan of its own rows in the inbox, found by halving the ids.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,18 +36,19 @@ SHARE = 50
 class Counter:
     """The counting of one process: it knows whether anything happened since, and what counting takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._seen: tuple[int | None, int | None] | None = None
         self._hour: datetime | None = None
         self._not_before = 0.0
 
     def count_due(self, *, now: datetime) -> int:
         """Count whatever is due at `now`, and return how many hours that were."""
-        clock = time.monotonic()
-        if clock < self._not_before:
+        begun = self._clock()
+        if begun < self._not_before:
             return 0
         counted = self._count_present(now) + count_older(now=now)
-        self._not_before = clock + (time.monotonic() - clock) * SHARE
+        self._not_before = begun + (self._clock() - begun) * SHARE
         return counted
 
     def _count_present(self, now: datetime) -> int:

@@ -29,7 +29,7 @@ from connectors.models import Connection, Cursor, Topic
 from flows import queries
 from flows.models import Deployment, Effect, Event, Fate, PolledObject, Review, Run, Worker
 from integrator.accounts.models import Environment
-from monitoring import standing
+from monitoring import payments, standing
 
 PLACE = ("workspace", "environment")
 SAMPLE = 1000  # the oldest queued events of a connection, which are looked at one by one
@@ -84,6 +84,7 @@ class Figures(Collector):
         """Yield the families of figures; each is documented by its own text."""
         environments = list(Environment.objects.select_related("workspace"))
         yield from _events(environments, self._now)
+        yield from _payments(environments, self._now)
         yield from _open_questions(environments)
         yield from _connections()
         yield from _workers(self._now)
@@ -132,6 +133,23 @@ def _astray(environment: Environment) -> int:
         dispatched = Event.objects.filter(pk__in=oldest, fate=Fate.QUEUED, dispatched_at__isnull=False)
         found += dispatched.exclude(Exists(unfinished)).count()
     return found
+
+
+def _payments(environments: list[Environment], now: datetime) -> Iterator[Metric]:
+    labels = [*PLACE, "currency", "state"]
+    number = _gauge(
+        "payments", "Payments of the last 30 days that Stripe told of, by what became of them.", labels
+    )
+    money = _gauge(
+        "payments_minor_units", "How much money these are, in minor units of the currency.", labels
+    )
+    for environment in environments:
+        for one in payments.of_period(environment, "30d", now=now):
+            for state in ("confirmed", *payments.OPEN):
+                figure, place = one.of(state), [*_place(environment), one.currency, state]
+                number.add_metric(place, figure.payments)
+                money.add_metric(place, figure.amount)
+    yield from (number, money)
 
 
 def _open_questions(environments: list[Environment]) -> Iterator[Metric]:

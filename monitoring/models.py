@@ -23,6 +23,7 @@ from monitoring.anomaly_models import (
 )
 from monitoring.channel_models import AlertChannel, AlertDispatch, AlertNotice, AlertRule, AlertRuleStep
 from monitoring.conditions import KINDS, Condition, Severity
+from monitoring.payment_models import Payment, PaymentSum
 
 __all__ = [
     "COUNTED",
@@ -43,6 +44,8 @@ __all__ = [
     "FlowSeries",
     "KnownEvent",
     "OutgoingMail",
+    "Payment",
+    "PaymentSum",
     "Posted",
     "Series",
     "SeriesBin",

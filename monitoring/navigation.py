@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest
+from django.db import Error
+from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
@@ -52,7 +54,7 @@ PLACES: tuple[Place, ...] = (
         "layout-dashboard",
         "dashboard.view",
         "o",
-        views=("monitoring:conservation",),
+        views=("monitoring:conservation", "monitoring:payments"),
     ),
     Place(
         "Alerts",
@@ -212,9 +214,29 @@ def build(*, request: HttpRequest, scope: Scope | None, environments: Sequence[E
         links=links,
         live=f"/ws/w/{scope.workspace.slug}/{environment.slug}/live/",
         poll=reverse("monitoring:live", kwargs=inner),
-        position=cursor.latest(),
+        position=getattr(request, "position", "") or cursor.latest(),
         alarms=queries.alarms(environment, now=timezone.now()),
     )
+
+
+class NewsFromHere:
+    """
+    Middleware: note how far the news had come before anything of a page was read.
+
+    What happens while the page is made is then told to it, though it may show that already.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
+        """Note it for pages of an environment, which alone are live."""
+        if "environment" in kwargs and "text/html" in request.headers.get("Accept", ""):
+            with contextlib.suppress(Error):  # the page itself finds that the database is away
+                request.position = cursor.latest()  # type: ignore[attr-defined]  # ours, read by `build`
 
 
 def _links(

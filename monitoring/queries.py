@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Sum
+from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
 
 from connectors.models import Connection, WebhookEndpoint
 from flows import causes
-from flows.models import Attempt, Deployment, Event, Fate, Flow, Link, Review, Run
+from flows.finding import Place
+from flows.models import Deployment, Event, Fate, Flow, Link, Review, Run
 from flows.publishing import off_since
 from flows.queries import progress
 from integrator.accounts.models import Environment
 from integrator.kernel.redact import redact_text
-from monitoring import hours, spending, standing
+from monitoring import hours, payments, spending, standing, tidings
 from monitoring.conditions import Severity
 from monitoring.models import Alert, AlertDelivery, AlertNotice, Duty
 from monitoring.shown import bars
-from monitoring.throughput import last_hour
+from monitoring.throughput import last_hour, latencies, waiting_since
 from monitoring.words import duration
 
-HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 
 # The same judgement as the watchdog's: work lies ready for this long and nobody takes anything.
@@ -33,6 +33,7 @@ UNWATCHED = timedelta(minutes=1)
 
 MOST_ALERTS = 4  # on the overview; all of them have a page of their own
 MOST_OPEN = 200
+LAST_RUNS = 8
 DAY = timedelta(days=1)
 
 
@@ -96,12 +97,17 @@ def _misdirected(environment: Environment) -> list[Alarm]:
     ]
 
 
+def open_questions(environment: Environment) -> QuerySet[Review]:
+    """Return the questions that wait for an answer."""
+    return Review.objects.open().filter(pair__environment=environment)
+
+
 def nav_counts(environment: Environment) -> dict[str, int]:
     """Return the numbers beside the links of the navigation."""
     return {
         "alerts": Alert.objects.of(environment).calling(timezone.now()).count(),
         "dead": open_letters(environment).count(),
-        "questions": Review.objects.open().filter(pair__environment=environment).count(),
+        "questions": open_questions(environment).count(),
         "halted": halted(environment).count(),
     }
 
@@ -167,36 +173,6 @@ def flows_off(environment: Environment) -> Off | None:
 # Whether it flows
 
 
-def waiting_since(environment: Environment) -> datetime | None:
-    """Return when the oldest event was received that is queued or retried now."""
-    undispatched = (
-        Event.objects.filter(connection__environment=environment, dispatched_at__isnull=True)
-        .order_by("id")
-        .values_list("received_at", flat=True)
-        .first()
-    )
-    unfinished = (
-        Run.objects.filter(pair__environment=environment, state__in=[Run.State.READY, Run.State.RETRYING])
-        .order_by("id")
-        .values_list("event__received_at", flat=True)
-        .first()
-    )
-    return min((moment for moment in (undispatched, unfinished) if moment is not None), default=None)
-
-
-def latencies(environment: Environment, *, now: datetime) -> tuple[timedelta, timedelta] | None:
-    """Return p50 and p95 from received to applied, over the newest 500 runs applied within the hour."""
-    pairs = (
-        Attempt.objects.filter(run__pair__environment=environment, run__fate=Fate.APPLIED, outcome="done")
-        .order_by("-id")
-        .values_list("run__event__received_at", "finished_at")[:500]
-    )
-    taken = sorted(finished - received for received, finished in pairs if finished > now - HOUR)
-    if not taken:
-        return None
-    return taken[len(taken) // 2], taken[min(len(taken) - 1, len(taken) * 95 // 100)]
-
-
 def budgets(environment: Environment, *, now: datetime) -> list[spending.Outlook]:
     """Return what is left of the calls of each connection that has a limit by the day, the worst first."""
     limited = Connection.objects.filter(environment=environment, api_limit__gt=0, api_used__isnull=False)
@@ -216,17 +192,11 @@ class Money:
     records: int
 
 
-def midnight_of(now: datetime) -> datetime:
-    """Return when the day began, in UTC."""
-    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 def money_today(environment: Environment, *, now: datetime) -> list[Money]:
-    """Return what was first synced since midnight UTC, a sum for each currency and never over them."""
+    """Return what was first synced since midnight, a sum for each currency and never over them."""
+    since = payments.begins(environment.workspace, "today", now=now)
     sums = (
-        Link.objects.filter(
-            pair__environment=environment, first_synced_at__gte=midnight_of(now), amount__isnull=False
-        )
+        Link.objects.filter(pair__environment=environment, first_synced_at__gte=since, amount__isnull=False)
         .values("currency")
         .annotate(amount=Sum("amount"), records=Count("pk"))
         .order_by("currency")  # sums grow while one looks: the order must not
@@ -333,9 +303,10 @@ def dashboard(environment: Environment, *, now: datetime) -> Mapping[str, Any]:
         "alert_count": len(alerts),
         "equation": hours.of_environment(environment, since=now - DAY),
         "equations": hours.of_connections(environment, since=now - DAY),
+        "missing": missing(environment, now=now),
         "budgets": budgets(environment, now=now),
         "dead": open_letters(environment).count(),
-        "waiting": runs.filter(state=Run.State.WAITING).count(),
+        "waiting": open_questions(environment).count(),
         "retrying": runs.filter(state=Run.State.RETRYING).count(),
         "halted": list(halted(environment)),
         "off": flows_off(environment),
@@ -351,9 +322,29 @@ def dashboard(environment: Environment, *, now: datetime) -> Mapping[str, Any]:
         "behind": bool(oldest and now - oldest > MINUTE),
         "p50": duration(took[0]) if took else "",
         "p95": duration(took[1]) if took else "",
-        "midnight": midnight_of(now),
-        "money": money_today(environment, now=now),
+        **_money(environment, now),
         "checklist": checklist(environment),
+    }
+
+
+def missing(environment: Environment, *, now: datetime) -> list[tuple[Connection, list[str]]]:
+    """Return the connections of `environment` that lack events which the other system lists, with these."""
+    found = tidings.missing_events(environment, now=now)
+    rows = Connection.objects.filter(pk__in=found, environment=environment).order_by("name")
+    return [(one, found[one.pk]) for one in rows] if found else []
+
+
+def _money(environment: Environment, now: datetime) -> Mapping[str, Any]:
+    told = payments.standings(environment, now=now)
+    month = [one for one in told if one.period == "30d"]
+    under_way = sum(one.of("under_way").payments for one in month)
+    return {
+        "midnight": payments.begins(environment.workspace, "today", now=now),
+        "zone": environment.workspace.time_zone.replace("_", " "),
+        "money": money_today(environment, now=now),
+        "payments": told,
+        "under_way": under_way,
+        "stuck": sum(one.unconfirmed.payments for one in month) - under_way,
     }
 
 
@@ -364,5 +355,11 @@ def started(environment: Environment) -> bool:
 
 def last_runs(environment: Environment) -> list[Run]:
     """Return the newest runs of `environment`, newest first."""
-    runs = Run.objects.filter(pair__environment=environment).select_related("flow", "version", "event")
-    return list(runs.order_by("-id")[:8])
+    # Each pair by itself, and the numbers alone: of several together SQLite would sort all runs.
+    numbers = [
+        number
+        for pair in Place.of(environment).pairs
+        for number in Run.objects.filter(pair=pair).order_by("-id").values_list("pk", flat=True)[:LAST_RUNS]
+    ]
+    newest = Run.objects.filter(pk__in=sorted(numbers)[-LAST_RUNS:])
+    return list(newest.select_related("flow", "version", "event").order_by("-id"))

@@ -63,6 +63,12 @@ LOOKS: dict[str, Look] = {
     "given_up": Look("Given up", "err", "circle-x"),
     "acknowledged": Look("Acknowledged", "", "eye"),
     "muted": Look("Muted", "", "moon"),
+    # payments
+    "payment_confirmed": Look("In Salesforce", "ok", "check"),
+    "payment_under_way": Look("Under way", "info", "clock"),
+    "payment_waiting": Look("Waiting for a person", "warn", "hand"),
+    "payment_dead": Look("Dead letter", "err", "circle-x"),
+    "payment_left_out": Look("Left out", "warn", "minus"),
     # flows
     "on": Look("On", "ok", "play"),
     "off": Look("Off", "", "pause"),

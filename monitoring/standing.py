@@ -45,7 +45,7 @@ def counts(
 ) -> Counts:
     """Return the counts of `environments`, exact at `at`, which is `now` unless counting has become dear."""
     place = tuple(sorted(environment.pk for environment in environments))
-    return _patiently(place, lambda: _count(environments, now), clock)
+    return patiently(place, lambda: _count(environments, now), clock)
 
 
 def ignored_while_off(
@@ -61,10 +61,13 @@ def ignored_while_off(
         found = ignored.filter(pk__gte=first, dispatched_at__gte=since).order_by()
         return found[: MOST_IGNORED + 1].count()
 
-    return _patiently(("ignored while off", environment.pk, since), count, clock)
+    return patiently(("ignored while off", environment.pk, since), count, clock)
 
 
-def _patiently(what: tuple[object, ...], count: Callable[[], T], clock: Callable[[], float]) -> T:
+def patiently(
+    what: tuple[object, ...], count: Callable[[], T], clock: Callable[[], float] = time.monotonic
+) -> T:
+    """Return what `count` counts; what took long is given out again for ten times as long as it took."""
     with _lock:  # whoever asks while another counts gets that count, instead of counting beside it
         until, known = _known.get(what, (0.0, None))
         if known is not None and clock() < until:

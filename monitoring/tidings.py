@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import Max
 
 from flows.models import Event, Flow, Notice
+from integrator.accounts.models import Environment
 from monitoring.conditions import KINDS, Place, Severity
 from monitoring.facts import Told
 from monitoring.memory import Memory
@@ -18,6 +19,8 @@ from monitoring.words import sentence
 # A thing that was told is over by itself after this, if nobody has acknowledged it.
 NEWS_AGE = timedelta(days=7)
 MOST_NOTICES = 2000
+MISSING_FOR = timedelta(days=30)  # for which an event that is missing is looked for
+MOST_MISSING = 200
 
 
 def told(places: Places, memory: Memory, now: datetime) -> list[Told]:
@@ -73,6 +76,28 @@ def _still_missing(kind: str, notices: list[Notice]) -> list[Notice]:
 def missing_id(notice: Notice) -> str:
     """Return the id of the event that a notice says is missing; its key ends with it."""
     return notice.key.rpartition(":")[2]
+
+
+def missing_events(environment: Environment, *, now: datetime) -> dict[int, list[str]]:
+    """
+    Return the events that the other system lists and that are not here, by the number of the connection.
+
+    Of those that were told of in the last 30 days the newest are looked at; who lacks none is left out.
+    """
+    told = Notice.objects.filter(environment=environment, kind="missing_event", at__gt=now - MISSING_FOR)
+    named: dict[tuple[int, str], None] = {}
+    for notice in told.order_by("-id")[:MOST_MISSING]:
+        _, connection, _ = notice.key.split(":", 2)
+        named[int(connection), missing_id(notice)] = None
+    rows = Event.objects.filter(
+        external_id__in={name for _, name in named}, connection__environment=environment
+    )
+    there = set(rows.values_list("connection_id", "external_id"))
+    missing: dict[int, list[str]] = {}
+    for connection_id, name in named:
+        if (connection_id, name) not in there:
+            missing.setdefault(connection_id, []).append(name)
+    return missing
 
 
 def _group(place: Place, kind: str, notices: list[Notice]) -> Told:

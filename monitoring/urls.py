@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from monitoring import anomaly_views, budget_views, channel_views, known_views, rule_views, views
+from monitoring import (
+    anomaly_views,
+    budget_views,
+    channel_views,
+    known_views,
+    payment_views,
+    rule_views,
+    views,
+)
 
 app_name = "monitoring"
 urlpatterns: list[URLPattern] = [
@@ -38,6 +46,7 @@ urlpatterns: list[URLPattern] = [
     path("anomalies/<str:anomaly>/acknowledge/", anomaly_views.acknowledge, name="acknowledge_anomaly"),
     path("anomalies/<str:anomaly>/mute/", anomaly_views.mute, name="mute_anomaly"),
     path("anomalies/<str:anomaly>/dismiss/", anomaly_views.dismiss, name="dismiss"),
+    path("payments/", payment_views.payment_list, name="payments"),
     path("conservation/", views.conservation, name="conservation"),
     path("budgets/", budget_views.budget_list, name="budgets"),
     path("budgets/<str:connection>/", budget_views.budget, name="budget"),

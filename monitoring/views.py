@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from flows.views.answers import done
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.web import Page, refuse
-from monitoring import alerts, balance, cursor, queries, recipients
+from monitoring import alerts, balance, queries, recipients
 from monitoring.fragments import Edition, News, Reader
 from monitoring.models import Alert, AlertRule
 
@@ -31,12 +31,10 @@ MUTES: dict[str, tuple[str, timedelta]] = {
 @require_GET
 def dashboard(request: HttpRequest, workspace: str, environment: str) -> HttpResponse:
     """Say whether anything is wrong, whether it flows, what was synced, and what ran last."""
-    position = cursor.latest()  # before everything else: what happens meanwhile is told later
     here = environment_of(request)
     context = {
         **queries.dashboard(here, now=timezone.now()),
         "last_runs": queries.last_runs(here),
-        "position": position,
         "workspace": scope_of(request).workspace,
         "environment": here,
     }

@@ -25,7 +25,12 @@ class Keenness:
     key: str
     words: str
     chosen: str
-    raised: float
+    raised: float  # standard deviations
+
+    @property
+    def raised_in_words(self) -> str:
+        """Return how much more unusual something has to be: each "not an anomaly" adds half a deviation."""
+        return "a little" if self.raised <= 0.75 else "clearly" if self.raised <= 1.75 else "much"
 
 
 @dataclass(frozen=True, slots=True)

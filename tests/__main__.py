@@ -56,6 +56,8 @@ ON_BOTH_DATABASES = (
     "tests/chaos/test_receiver_killed.py",
 )
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+# Its time is bounded. `make test` on a machine of one's own runs these as well, and so should every night.
+IN_TIME = ("-m", "not long") if IN_CI else ()
 
 
 def main(arguments: list[str]) -> int:
@@ -71,8 +73,8 @@ def on_each_database(arguments: list[str]) -> int:
     """Return 0 if the browser's tests, those on SQLite and those on PostgreSQL passed."""
     without_services = {"REDIS_URL": "", "DATABASE_URL": ""}
     # A browser keeps a core busy; much of the other tests' time is waiting for disks and processes.
-    outcome = pytest([BROWSER, *arguments], without_services, title="Chromium", processes=2)
-    rest = ["tests", f"--ignore={BROWSER}", *arguments]
+    outcome = pytest([BROWSER, *IN_TIME, *arguments], without_services, title="Chromium", processes=2)
+    rest = ["tests", f"--ignore={BROWSER}", *IN_TIME, *arguments]
     outcome = pytest(rest, without_services, title="SQLite, no Redis") or outcome
     if outcome and IN_CI:
         return outcome

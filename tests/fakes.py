@@ -150,8 +150,8 @@ class FakePorts:
         of_object = (target for target in self.records if target.startswith(f"{request['object']}:"))
         records = [{"Id": self._ids[target], **self.records[target]} for target in of_object]
         found = [one for one in records if str(one.get(request["field"])).casefold() in wanted]
-        fields = (*request["fields"], request["field"])
-        return {"records": [{name: one.get(name) for name in fields} for one in found]}
+        fields, most = (*request["fields"], request["field"]), request.get("limit")
+        return {"records": [{name: one.get(name) for name in fields} for one in found[:most]]}
 
     def _retrieve(self, request: Params) -> Result:
         if request["id"] not in self.stripe:

@@ -13,11 +13,18 @@ from django.core.cache import cache
 from connectors import gateway
 from connectors.metering import METER
 from connectors.salesforce import record_types
+from connectors.shares import SHARES
 from connectors.tallies import TALLIES
 from flows import payloads
 from flows.plans import compiled
 from flows.routes import ROUTES, kept_by
 from flows.views import mapper_desk
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Let no thread that shares a rate ask the database any more once a test has none."""
+    SHARES.leave(patience=2.0)
 
 
 @pytest.fixture(autouse=True)

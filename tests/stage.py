@@ -232,14 +232,14 @@ class Stage:
         """
         Return the processes of a kind that run: serve, work, or a part of `work`.
 
-        Its parts are the pool, the pool's sentinel, the sentinel's workers, and watch. There are none while
-        they are being started.
+        Its parts are watch and either drain, a worker alone, or the pool, the pool's sentinel and the
+        sentinel's workers. There are none while they are being started.
         """
         try:
             if kind in self.processes:
                 return self.family(kind)[:1]
             below = psutil.Process(self.processes["work"].pid).children()
-            command = kind if kind == "watch" else "pool"
+            command = kind if kind in {"watch", "drain"} else "pool"
             found = [child for child in below if child.cmdline()[-1:] == [command]]
             if kind in {"sentinel", "worker"}:
                 found = [child for pool in found for child in pool.children()]

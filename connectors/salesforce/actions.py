@@ -44,8 +44,9 @@ class Salesforce(Connector):
         """
         Do `action` once per request. What each takes, and gives:
 
-        - `upsert`: `object`, `external_id_field`, `external_id`, `values`; gives `id`, `created`
-        - `update`: `object`, `id`, `values`; gives `id`, `created` (false)
+        - `upsert`: `object`, `external_id_field`, `external_id`, `values`, and `allow_duplicates` to save it
+          although a duplicate rule that leaves this open finds others; gives `id`, `created`
+        - `update`: `object`, `id`, `values`, `allow_duplicates` as above; gives `id`, `created` (false)
         - `start_flow`: `flow` (API name), `inputs`; gives `outputs`, `status`
         - `publish`: `event` (API name), `values`; gives `id`
         - `merge`: `object`, `master`, `losers` (ids), `values`; gives `id`, `merged`, `moved` (ids)
@@ -53,7 +54,8 @@ class Salesforce(Connector):
         - `deployment`: `id`; gives what became of it, as Salesforce words it
         - `setup_query`: as `query`, of what the Tooling API lists
         - `query`: `soql` with `{name}` where the `bindings` go; gives `records`
-        - `find`: `object`, `field`, `values`, `fields`; gives `records`, whose `field` has one of the values
+        - `find`: `object`, `field`, `values`, `fields`; gives `records`, whose `field` has one of the values;
+          no more than `limit`, where that is given
         - `describe`: `object`; gives the description with `last_modified`. Given an earlier one as `since`,
           it gives only `unchanged` where that is so
         - `describe_global`: gives what there is to say of every object as `sobjects`; `since` as above

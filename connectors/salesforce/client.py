@@ -69,11 +69,14 @@ class Org:
         repeatable: bool = True,
         unless_since: str = "",
         content_type: str = "application/json",
+        allow_duplicates: bool = False,
     ) -> requests.Response:
         """
         Send one request and return the answer, whatever its status but 401.
 
-        What has not changed after `unless_since`, a date as HTTP writes it, is answered with 304.
+        What has not changed after `unless_since`, a date as HTTP writes it, is answered with 304. With
+        `allow_duplicates` a record is saved although a duplicate rule finds others, if the rule leaves that
+        open: https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_duplicaterules.htm
 
         :raises Expired: if a new session is needed
         :raises Transient: if there is no answer; what was sent may have been done
@@ -82,6 +85,8 @@ class Org:
         headers = self._headers(content_type, has_body=body is not None)
         if unless_since:
             headers["If-Modified-Since"] = unless_since
+        if allow_duplicates:
+            headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
         self._account.called("")
         try:
             answer = outbound.session().request(

@@ -30,6 +30,9 @@ MEANING: dict[str, type[errors.IntegrationError]] = {
     "SERVER_UNAVAILABLE": errors.Transient,
     "UNKNOWN_EXCEPTION": errors.Transient,
     "PLATFORM_EVENT_PUBLISHING_UNAVAILABLE": errors.Transient,
+    "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE": errors.Transient,
+    "TOO_MANY_APEX_REQUESTS": errors.Transient,
+    "TXN_SECURITY_METERING_ERROR": errors.Transient,
     # Not the cause: a neighbour in the same request failed.
     "PROCESSING_HALTED": errors.Transient,
     "ALL_OR_NONE_OPERATION_ROLLED_BACK": errors.Transient,
@@ -104,6 +107,8 @@ class Problem(NamedTuple):
     code: str
     message: str
     fields: tuple[str, ...] = ()
+    matches: tuple[tuple[str, str], ...] = ()  # objects and ids of the records that a duplicate rule found
+    may_save: bool = False  # whether that rule lets a record be saved all the same
 
 
 def problems_of(content: bytes | str | Any) -> list[Problem]:
@@ -125,23 +130,27 @@ def _problem_of(item: dict[str, Any]) -> Problem:
         if isinstance(fields, list)
         else ()
     )
-    said = " ".join(filter(None, (str(message), _matches_in(item))))
-    return Problem(_code_in(item), texts.storable(texts.within(said, texts.LONGEST_MESSAGE)), named)
+    matches = _matches_in(item)
+    looks = ", ".join(f"{object_ or 'record'} {id}" for object_, id in matches)
+    said = " ".join(filter(None, (str(message), f"It looks like {looks}." if looks else "")))
+    may_save = _dict_in(item, "duplicateResult").get("allowSave") is True
+    told = texts.storable(texts.within(said, texts.LONGEST_MESSAGE))
+    return Problem(_code_in(item), told, named, matches, may_save)
 
 
-def _matches_in(item: dict[str, Any]) -> str:
+def _matches_in(item: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """
-    Return the records that a duplicate rule found, which the message itself does not name.
+    Return the first records that a duplicate rule found, which the message itself does not name.
 
     Source of the shape: https://developer.salesforce.com/docs/platform/api/guide/sforce-api-objects-matchresult.html
     """
     found = [
-        f"{match.get('entityType') or 'record'} {held['Id']}"
+        (str(match.get("entityType") or "")[:80], texts.storable(held["Id"], texts.LONGEST_FIELD))
         for match in _dicts_in(_dict_in(item, "duplicateResult"), "matchResults")
         for record in _dicts_in(match, "matchRecords")
         if isinstance((held := _dict_in(record, "record")).get("Id"), str)
     ]
-    return f"It looks like {', '.join(found[:MOST_MATCHES])}." if found else ""
+    return tuple(found[:MOST_MATCHES])
 
 
 def _dict_in(item: dict[str, Any], name: str) -> dict[str, Any]:
@@ -192,7 +201,7 @@ def failure_of(
     field = _field_of(problem)
     if problem.code == "DUPLICATE_VALUE" and key_field and field.lower() == key_field.lower():
         meaning = errors.Transient
-    return meaning(
+    failure = meaning(
         _shortened(problem.message) or problem.code,
         code=problem.code,
         field=field,
@@ -200,6 +209,9 @@ def failure_of(
         resets_at=now + REST[problem.code] if meaning is errors.RateLimited else None,
         http_status=status,
     )
+    if isinstance(failure, errors.Ambiguous):
+        failure.records, failure.may_save = problem.matches, problem.may_save
+    return failure
 
 
 def unreachable(kind: str) -> errors.Transient:

@@ -69,10 +69,12 @@ def _find(org: Org, params: Params) -> Answer:
     columns = {name.lower(): name for name in (*fields, by)}
     soql = " ".join(("SELECT", ", ".join(columns.values()), "FROM", object_, "WHERE", by, "IN {values}"))
     values = dict.fromkeys(map(_scalar, params.get("values") or ()))
+    most = params.get("limit")
+    last = f" LIMIT {int(most)}" if most else ""
     found: list[dict[str, Any]] = []
     for query in _queries(soql, [value for value in values if value not in (None, "")]):
-        found += _records(org, query)
-    return {"records": found}
+        found += _records(org, query + last)
+    return {"records": found[: int(most)] if most else found}
 
 
 def _scalar(value: Any) -> Any:

@@ -83,6 +83,8 @@ def _named(params: Params) -> str | None:
     """Return the name of the record type that a request gives its record, if it names one."""
     values = params.get("values")
     given = values.get(RELATION) if isinstance(values, Mapping) else None
+    if given is None:
+        return None
     name = given.get(BY) if isinstance(given, Mapping) and given.keys() == {BY} else None
     return name if isinstance(name, str) else None
 

@@ -22,7 +22,7 @@ from connectors.base import Account, Params, Result
 from connectors.salesforce import batches, record_types
 from connectors.salesforce.batches import P, RefusedWhole, Work, Written
 from connectors.salesforce.client import PLAIN, Org, encoded, json_of, request_id_of
-from connectors.salesforce.errors import failure_of, problems_of, unreadable
+from connectors.salesforce.errors import MOST_MATCHES, failure_of, problems_of, unreadable
 from connectors.salesforce.ids import as_18
 from integrator.kernel import errors
 from integrator.kernel.texts import storable
@@ -45,11 +45,12 @@ class Upsert:
     values: bytes  # as JSON, without the key
     named: frozenset[str]  # the fields in it, in lower case
     parents: tuple[tuple[str, str], ...] = ()  # look-ups by external id: the name in the values, and the id
+    allow_duplicates: bool = False  # save it although a duplicate rule finds others, if the rule lets us
 
     @property
-    def shared(self) -> tuple[str, str]:
+    def shared(self) -> tuple[str, str, bool]:
         """Return what one call is about."""
-        return self.object, self.key_field
+        return self.object, self.key_field, self.allow_duplicates
 
     @property
     def target(self) -> tuple[str, str, str]:
@@ -67,11 +68,12 @@ class Update:
     named: frozenset[str]
     parents: tuple[tuple[str, str], ...] = ()
     refers: bool = False  # whether a value may be the id of another record
+    allow_duplicates: bool = False  # change it although a duplicate rule finds others, if the rule lets us
 
     @property
-    def shared(self) -> str:
+    def shared(self) -> tuple[str, bool]:
         """Return what one call is about."""
-        return self.object
+        return self.object, self.allow_duplicates
 
     @property
     def target(self) -> str:
@@ -141,7 +143,8 @@ def parsed(params: Params) -> Upsert:
             )
         values = {name: value for name, value in values.items() if name.lower() != key_field.lower()}
         named -= {key_field.lower()}
-    return Upsert(object_, key_field, key, encoded(values), named, _parents_in(values))
+    allow = params.get("allow_duplicates") is True
+    return Upsert(object_, key_field, key, encoded(values), named, _parents_in(values), allow)
 
 
 def parsed_update(params: Params) -> Update:
@@ -167,7 +170,8 @@ def parsed_update(params: Params) -> Update:
         for name, value in kept.items()
         if name != record_types.FIELD  # of which Salesforce says by name that it is wrong
     )
-    return Update(object_, id18, encoded(kept), _names_in(kept), _parents_in(kept), refers)
+    allow = params.get("allow_duplicates") is True
+    return Update(object_, id18, encoded(kept), _names_in(kept), _parents_in(kept), refers, allow)
 
 
 def _names_in(values: Mapping[str, Any]) -> frozenset[str]:
@@ -197,7 +201,7 @@ def _upsert_one(org: Org, chunk: dict[int, Upsert]) -> Written:
         # external id travels in a body.
         return _upsert_many(org, chunk)
     path = f"{org.data}/sobjects/{record.object}/{record.key_field}/{quote(record.key, safe='')}"
-    answer = org.request("PATCH", path, body=record.values)
+    answer = org.request("PATCH", path, body=record.values, allow_duplicates=record.allow_duplicates)
     return {place: _read_one(org, record, answer)}
 
 
@@ -224,13 +228,15 @@ def _several(record: Upsert, answer: requests.Response) -> errors.IntegrationErr
     if not addresses:
         return unreadable(answer.status_code, request_id=request_id_of(answer))
     found = [storable(address.rsplit("/", 1)[-1], LONGEST_ID) for address in addresses]
-    return errors.Ambiguous(
+    failure = errors.Ambiguous(
         f"{len(found)} records of {record.object} have the {record.key_field} {record.key}: "
         f"{', '.join(found[:5])}. Nothing was written.",
         code="HTTP_300",
         field=record.key_field,
         request_id=request_id_of(answer),
     )
+    failure.records = tuple((record.object, one) for one in found[:MOST_MATCHES])
+    return failure
 
 
 def _wrong_name(record: Upsert, failure: errors.IntegrationError) -> errors.IntegrationError:
@@ -260,7 +266,8 @@ def _upsert_many(org: Org, chunk: dict[int, Upsert]) -> Written:
     first = next(iter(chunk.values()))
     path = f"{org.data}/composite/sobjects/{first.object}/{first.key_field}"
     heads = [{"attributes": {"type": one.object}, one.key_field: one.key} for one in chunk.values()]
-    answer = org.request("PATCH", path, body=_collection(heads, chunk))
+    body = _collection(heads, chunk)
+    answer = org.request("PATCH", path, body=body, allow_duplicates=first.allow_duplicates)
     if answer.status_code == 200:
         return _read_items(org, chunk, answer, key_field=first.key_field)
     failure = org.failure(answer, key_field=first.key_field)
@@ -273,7 +280,7 @@ def _update_one(org: Org, chunk: dict[int, Update]) -> Written:
     """Change one record by its own address."""
     ((place, record),) = chunk.items()
     path = f"{org.data}/sobjects/{record.object}/{record.id}"
-    answer = org.request("PATCH", path, body=record.values)
+    answer = org.request("PATCH", path, body=record.values, allow_duplicates=record.allow_duplicates)
     if answer.status_code == 204:
         return {place: {"id": record.id, "created": False}}
     if answer.status_code < 300:  # somebody on the way answered: Salesforce has nothing to say here
@@ -284,7 +291,8 @@ def _update_one(org: Org, chunk: dict[int, Update]) -> Written:
 def _update_many(org: Org, chunk: dict[int, Update]) -> Written:
     """Change up to 200 records of one object in one call; each has its own result."""
     heads = [{"attributes": {"type": one.object}, "Id": one.id} for one in chunk.values()]
-    answer = org.request("PATCH", f"{org.data}/composite/sobjects", body=_collection(heads, chunk))
+    path, allow = f"{org.data}/composite/sobjects", next(iter(chunk.values())).allow_duplicates
+    answer = org.request("PATCH", path, body=_collection(heads, chunk), allow_duplicates=allow)
     if answer.status_code != 200:
         raise RefusedWhole(org.failure(answer))
     results = _read_items(org, chunk, answer)

@@ -51,6 +51,8 @@ _BRINGS: dict[str, tuple[tuple[str, str], ...]] = {
 
 def _id_of(reference: Any) -> str:
     """Return the id behind a reference that may be expanded, or nothing."""
+    if type(reference) is str:  # nearly always, and asked some ten times of each event
+        return reference
     if isinstance(reference, Mapping):
         reference = reference.get("id")
     return reference if isinstance(reference, str) else ""

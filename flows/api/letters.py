@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -13,7 +14,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flows import deadletters
+from flows import deadletters, explanations, missing_parents
 from flows.error_catalogue import of_failure
 from flows.models import DeadLetter
 from flows.models.runs import IllegalTransition
@@ -70,6 +71,43 @@ class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
         return LetterVerdictSerializer(of_failure(letter, given_up=True)).data
 
 
+class LetterParentSerializer(serializers.Serializer[Any]):
+    """The record of the org that the run lacked, and how it stands."""
+
+    object = serializers.CharField(help_text="The API name.")
+    external_id = serializers.CharField()
+    said = serializers.CharField(help_text="Who fetches it, or why nobody does, for people.")
+    run = serializers.CharField(
+        source="run.public_id", default=None, allow_null=True, help_text="The run that fetches it."
+    )
+
+
+class OneLetterSerializer(DeadLetterSerializer):
+    """The same of one letter, with the parent that it waits for."""
+
+    missing_parent = serializers.SerializerMethodField()
+
+    class Meta:
+        model = DeadLetter
+        fields = (*DeadLetterSerializer.Meta.fields, "missing_parent")
+        read_only_fields = fields
+
+    @extend_schema_field(LetterParentSerializer(allow_null=True))
+    def get_missing_parent(self, letter: DeadLetter) -> dict[str, Any] | None:
+        """Return how the missing parent stands; nothing where none is missing."""
+        found = missing_parents.standing_of(letter)
+        return None if found is None else LetterParentSerializer(found).data
+
+
+class ExplanationSerializer(serializers.Serializer[Any]):
+    """What a hosted model wrote about an error, which may be wrong, and what it is told."""
+
+    sent = serializers.CharField(help_text="All that is sent.")
+    text = serializers.CharField(allow_null=True, help_text="Plain text; null: it was not asked yet.")
+    model = serializers.CharField(allow_null=True)
+    asked_at = serializers.DateTimeField(allow_null=True)
+
+
 class WhichLettersSerializer(serializers.Serializer[Any]):
     """Which of the unresolved letters to retry; nothing means all of them."""
 
@@ -122,7 +160,7 @@ class DeadLetterFilter(RowFilter):
         responses={200: DeadLetterSerializer(many=True), **refusals(400)},
     ),
     retrieve=extend_schema(
-        summary="Show a dead letter", responses={200: DeadLetterSerializer, **refusals(404)}
+        summary="Show a dead letter", responses={200: OneLetterSerializer, **refusals(404)}
     ),
 )
 class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet[DeadLetter]):
@@ -137,13 +175,14 @@ class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
     lookup_field = "public_id"
     lookup_url_kwarg = "id"
     lookup_value_regex = PUBLIC_ID
-    conflicts = (deadletters.AlreadyHandled, IllegalTransition)
+    conflicts = (deadletters.AlreadyHandled, IllegalTransition, explanations.NotExplained)
     permissions: ClassVar[dict[str, str]] = {
         "list": "runs.view",
         "retrieve": "runs.view",
         "retry": "deadletters.retry",
         "retry_all": "deadletters.retry",
         "discard": "deadletters.discard",
+        "explanation": "deadletters.explain",
     }
 
     @extend_schema(
@@ -178,6 +217,32 @@ class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
         given = self.read(DiscardSerializer)
         letter = self.get_object()
         return self._shown(deadletters.discard(letter=letter, reason=given["reason"], **self.by()))
+
+    @extend_schema(
+        methods=["GET"],
+        summary="Show what explains a dead letter",
+        responses={200: ExplanationSerializer, **refusals(404, 409)},
+    )
+    @extend_schema(
+        methods=["POST"],
+        summary="Have a model explain a dead letter",
+        request=None,
+        responses={200: ExplanationSerializer, **refusals(404, 409)},
+    )
+    @action(methods=["GET", "POST"], detail=True)
+    def explanation(self, request: Request, id: str) -> Response:
+        """Have a hosted model explain it, if one is set up; GET shows what is sent and was answered."""
+        letter = self.get_object()
+        found = explanations.explain(letter, **self.by()) if request.method == "POST" else None
+        if not explanations.may_be_asked(letter):
+            raise explanations.NotExplained("No model is set up, or it is known what this is.")
+        found = found or explanations.known(letter)
+        told = {"text": None, "model": None, "asked_at": None} if found is None else asdict(found)
+        return Response(ExplanationSerializer({**told, "sent": explanations.sent(letter)}).data)
+
+    def get_serializer_class(self) -> type[serializers.BaseSerializer[DeadLetter]]:
+        """Return what is told: of one letter more than of each in a list."""
+        return OneLetterSerializer if self.action == "retrieve" else super().get_serializer_class()
 
     def _which(self) -> QuerySet[DeadLetter]:
         given = self.read(WhichLettersSerializer)

@@ -126,13 +126,24 @@ class DirectorySerializer(serializers.ModelSerializer[Directory]):
     environment = serializers.CharField(source="connection.environment.slug", read_only=True)
     connection = serializers.CharField(source="connection.public_id", read_only=True)
     known = serializers.SerializerMethodField(help_text="Records that are known.")
+    keys = serializers.ListField(
+        source="keys_wanted",
+        child=serializers.CharField(),
+        read_only=True,
+        help_text="Fields that flows name as external keys.",
+    )
+    keys_read = serializers.ListField(
+        child=serializers.CharField(),
+        read_only=True,
+        help_text="Those of them that have been read of all records; the others are being read.",
+    )
     failure = serializers.SerializerMethodField(help_text="Why it cannot be read; empty if it can.")
 
     class Meta:
         model = Directory
         fields = (
             "id", "environment", "connection", "object", "known", "read", "complete_at", "ended_at",
-            "caught_up_at", "failure",
+            "caught_up_at", "failure", "keys", "keys_read",
         )  # fmt: skip
         read_only_fields = fields
 

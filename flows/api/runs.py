@@ -7,14 +7,15 @@ from typing import Any, ClassVar
 
 import msgspec
 from django.db.models import QuerySet
+from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flows import finding, narrowing, reruns
+from flows import finding, narrowing, reruns, resuming
 from flows.api.stretches import check_moment, place_of, reader_between
 from flows.models import Attempt, Event, Fate, Flow, Mending, Run
 from integrator import vault
@@ -88,16 +89,41 @@ class MendingSerializer(serializers.ModelSerializer[Mending]):
         read_only_fields = fields
 
 
+class TakenStepSerializer(serializers.Serializer[Any]):
+    """A step before the failed one, and the try whose output would be taken over."""
+
+    step = serializers.CharField(help_text="Its id.")
+    title = serializers.CharField()
+    attempt = serializers.IntegerField(help_text="The number of the try, from 1.")
+    at = serializers.DateTimeField(help_text="When that try ended.")
+
+
+class FromFailedStepSerializer(serializers.Serializer[Any]):
+    """Whether a retry may go on at the failed step, with what it would take over."""
+
+    possible = serializers.BooleanField()
+    reason = serializers.CharField(help_text="Why not; empty where it is possible.")
+    step = serializers.CharField(help_text="The failed step, as people call it.")
+    read_at = serializers.DateTimeField(allow_null=True, help_text="When the object was so.")
+    takes = TakenStepSerializer(many=True)
+
+
 class RunDetailSerializer(RunSerializer):
     """A run with its attempts."""
 
     tries = AttemptSerializer(many=True, read_only=True)
     mendings = MendingSerializer(many=True, read_only=True)
+    from_failed_step = serializers.SerializerMethodField()
 
     class Meta:
         model = Run
-        fields = (*RunSerializer.Meta.fields, "tries", "mendings")
+        fields = (*RunSerializer.Meta.fields, "tries", "mendings", "from_failed_step")
         read_only_fields = fields
+
+    @extend_schema_field(FromFailedStepSerializer)
+    def get_from_failed_step(self, run: Run) -> dict[str, Any]:
+        """Return whether a retry may go on at the failed step."""
+        return FromFailedStepSerializer(resuming.offer(run, timezone.now())).data
 
 
 class RunFilter(RowFilter):
@@ -147,7 +173,7 @@ class RunFilter(RowFilter):
 
     def in_currency(self, rows: QuerySet[Run], name: str, wanted: str) -> QuerySet[Run]:
         """Return the runs about amounts in one currency."""
-        return rows.filter(currency=wanted.lower())
+        return rows.filter(currency=wanted.upper())
 
     def from_then_on(self, rows: QuerySet[Run], name: str, moment: datetime) -> QuerySet[Run]:
         """Return what began at `moment` or later."""
@@ -161,13 +187,23 @@ class RunFilter(RowFilter):
 
 
 class RetryRunSerializer(serializers.Serializer[Any]):
-    """By which version a run is done once more."""
+    """By which version a run is done once more, and from where."""
 
     version = serializers.ChoiceField(
         choices=["own", "live"],
         default="own",
         help_text="own: the version that the run had; live: the one that is live now.",
     )
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the fields, with one whose name is a word of Python's own."""
+        start = serializers.ChoiceField(
+            choices=[reruns.TOP, reruns.FAILED_STEP],
+            default=reruns.TOP,
+            help_text="start: whole, with the object read first; failed_step: from the step that failed, "
+            "with what the steps before it found.",
+        )
+        return {**super().get_fields(), "from": start}
 
 
 class CancelRunSerializer(serializers.Serializer[Any]):
@@ -211,7 +247,8 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet
         summary="Do a run once more",
         description="Answers with the run that does it: the same one while it has not come to its end by its "
         "own version, otherwise a new one. The object is read first, and what must happen once is not "
-        "done a second time.",
+        "done a second time. From the failed step, what the steps before it found is taken over instead, "
+        "where `from_failed_step` of the run says that this is possible.",
         request=RetryRunSerializer,
         responses={200: RunSerializer, **refusals(400, 404, 409)},
     )
@@ -219,7 +256,8 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet
     def retry(self, request: Request, id: str) -> Response:
         """Do what the run is for once more."""
         given = self.read(RetryRunSerializer)
-        return self._shown(reruns.retry(run=self.get_object(), version=given["version"], **self.by()))
+        how = {"version": given["version"], "start": given["from"]}
+        return self._shown(reruns.retry(run=self.get_object(), **how, **self.by()))
 
     @extend_schema(
         summary="Cancel a run",

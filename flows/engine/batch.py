@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from flows.engine import branches, called, each, edits, trace, undoing
 from flows.engine.definition import ERROR
-from flows.engine.item import Item, Write
+from flows.engine.item import Carried, Item, Write
 from flows.engine.outcome import AskHuman, Done, End, Failure, GiveUp, Outcome, Pause, ReadAgain, RetryAt
 from flows.engine.plan import Line, Node, Plan
 from flows.engine.policy import Policy, decide
@@ -64,15 +66,20 @@ class _Batch:
     def run(self, items: Sequence[Item]) -> list[Finished]:
         walk = self._walk
         as_it_came, anew = [], []
+        behind: dict[int, list[Item]] = defaultdict(list)
         for item in items:
-            noted = _use(item, _roots(item))
+            if (carried := item.carried) and (place := self._plan.place_of(carried.step)):
+                _carry_on(item, carried)
+                behind[place].append(item)
+                continue
+            noted = _use(item, roots_of(item))
             if item.read_first or item.event.type in self._plan.fetch:
                 anew.append(item)
             else:
                 as_it_came.append(item)
-                edited = _roots(item) if item.edits else None  # nobody else has it
+                edited = roots_of(item) if item.edits else None  # nobody else has it
                 item.trace.append(trace.source_entry("payload", item.source, edited, noted))
-        doubtful = walk.take(self._beginning([*self._read(anew), *as_it_came]))
+        doubtful = walk.take(self._beginning([*self._read(anew), *as_it_came]), behind)
         for item in walk.take(self._beginning(self._read(doubtful))):
             walk.stop(item, SOURCE, _internal("A step asked to read again what had just been read"))
         return [walk.finished[id(item)] for item in items]
@@ -84,18 +91,18 @@ class _Batch:
             if isinstance(answer, Reading):
                 item.source = answer.source
                 noted = _use(item, answer.roots)
-                roots = _roots(item) if noted else answer.roots
+                roots = roots_of(item) if noted else answer.roots
                 item.trace.append(trace.source_entry("fetched", item.source, roots, noted))
             elif isinstance(answer, Missing) and item.event.record_id:
                 # An event of the org tells only what changed, which is no state to go on with.
                 item.trace.append(trace.source_entry("gone", item.source))
                 self._walk.stop(item, SOURCE, End("ignored", GONE))
                 continue
-            elif isinstance(answer, Missing) and _roots(item):
+            elif isinstance(answer, Missing) and roots_of(item):
                 # It was deleted meanwhile. What the event says is all that will ever be known of it.
                 item.source = replace(item.source, gone=True)
-                noted = _use(item, _roots(item))
-                edited = _roots(item) if item.edits else None
+                noted = _use(item, roots_of(item))
+                edited = roots_of(item) if item.edits else None
                 item.trace.append(trace.source_entry("gone", item.source, edited, noted))
             else:
                 outcome = _ending(self._walk.decide(item, answer))
@@ -131,9 +138,13 @@ class _Walk:
         self._policy = policy
         self.finished: dict[int, Finished] = {}  # by the item's identity
 
-    def take(self, items: list[Item]) -> list[Item]:
-        """Take `items` from the first step to the end; return those whose state is in doubt."""
-        waiting: list[list[Item]] = [[] for _ in self._line]
+    def take(self, items: list[Item], behind: Mapping[int, list[Item]] = MappingProxyType({})) -> list[Item]:
+        """
+        Take `items` from the first step to the end; return those whose state is in doubt.
+
+        Others begin `behind` it, by the places of their steps.
+        """
+        waiting: list[list[Item]] = [list(behind.get(place, ())) for place in range(len(self._line))]
         waiting.append([])  # the end
         waiting[0] = items
         doubtful: list[Item] = []
@@ -287,7 +298,8 @@ def _failure_in(outcome: Outcome) -> Failure | None:
     return None if isinstance(outcome, (Done, End, ReadAgain)) else outcome.failure
 
 
-def _roots(item: Item) -> dict[str, Any]:
+def roots_of(item: Item) -> dict[str, Any]:
+    """Return the objects or the record that `item` is about, by path root."""
     return {name: value for name, value in item.context.items() if name not in _OWN_ROOTS}
 
 
@@ -309,6 +321,16 @@ def _use(item: Item, roots: dict[str, Any]) -> list[str]:
         "steps": item.outputs,
     }
     return noted
+
+
+def _carry_on(item: Item, carried: Carried) -> None:
+    """Put `item` before the step at which an earlier try gave up, with what that had found."""
+    item.source = carried.source
+    _use(item, roots_of(item) if carried.roots is None else carried.roots)
+    item.outputs.update(carried.outputs)
+    item.effects += carried.effects
+    item.trace += carried.trace
+    item.letters += "s" * (len(carried.trace) - 1)  # the first entry tells which state it uses
 
 
 def _leave(item: Item, node: Node, outcome: Done, ms: float) -> None:

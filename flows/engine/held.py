@@ -8,6 +8,7 @@ from dataclasses import replace
 from flows.engine.batch import Finished
 from flows.engine.outcome import Done, End, Failure, GiveUp, Pause
 from flows.engine.trace import SOURCE
+from flows.engine.ways import CARRIED
 
 
 def is_held(finished: Finished) -> bool:
@@ -29,13 +30,15 @@ def has_found(finished: Finished, step: str) -> bool:
     Tell whether the run ended in order and found at `step`, one that reads, what it looked for.
 
     So does the reading of what the run is about, before the first step. That nothing was found shows
-    nothing: perhaps there was nothing to look for, and nobody was asked.
+    nothing: perhaps there was nothing to look for, and nobody was asked. Neither does what an earlier try
+    has found.
     """
     if not isinstance(finished.outcome, Done | End):
         return False
+    made = [entry for entry in finished.trace if entry["step"] == step and CARRIED not in entry]
     if step == SOURCE:
-        return any(entry["step"] == SOURCE and entry["kind"] == "fetched" for entry in finished.trace)
-    return any(entry["step"] == step and entry.get("exit") not in (None, "none") for entry in finished.trace)
+        return any(entry["kind"] == "fetched" for entry in made)
+    return any(entry.get("exit") not in (None, "none") for entry in made)
 
 
 def settled(batch: Sequence[Finished]) -> list[Finished]:
@@ -60,7 +63,7 @@ def _passed(finished: Finished) -> set[str]:
     for entry in finished.trace:
         if entry["step"] == SOURCE:
             steps.clear()
-        elif entry.get("exit"):
+        elif entry.get("exit") and CARRIED not in entry:
             steps.add(entry["step"])
     return steps
 

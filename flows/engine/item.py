@@ -63,6 +63,19 @@ class Source:
     not_after: datetime
     fetched: bool = False
     gone: bool = False  # reading it again found nothing, so the payload is all there is
+    carried: bool = False  # an earlier try has read it: it may have changed since
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """What a try had found before the step at which it gave up; see `flows.engine.carrying`."""
+
+    step: str  # the failed one, of the flow's own line
+    title: str
+    source: Source
+    roots: dict[str, Any] | None  # as they were read; None: as the event carries them
+    outputs: dict[str, Any]  # by step id
+    effects: list[str]
+    trace: list[dict[str, Any]]  # of the steps before it, each with the try that it is from
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -135,6 +148,7 @@ class Item:
     kept: dict[str, Any] = field(default_factory=dict)  # what was done for good inside of steps, by step
     fixes: Mapping[str, Fixes] = field(default_factory=dict)  # approved changes of records, by map step
     edits: tuple[Edit, ...] = ()  # what a person changed in the event's object
+    carried: Carried | None = None  # what an earlier try found, where the run goes on at its failed step
     place: str = ""  # which element of which list, inside of a for-each: "[lines:il_1]"
 
     outputs: dict[str, Any] = field(default_factory=dict)  # by step id

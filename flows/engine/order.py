@@ -27,6 +27,8 @@ def judge(source: Source, applied: Applied | None, *, same_event: bool, rank: in
     arrive in any order (https://docs.stripe.com/webhooks#event-ordering). So only a gap
     proves an order, and only within one source object: a charge's payload says nothing about
     what its payment intent's payload said. What is not proved is in doubt and read anew.
+
+    What an earlier try has read is as new as it was then: it settles no doubt about what came behind it.
     """
     if applied is None:
         return Verdict.APPLY
@@ -36,7 +38,7 @@ def judge(source: Source, applied: Applied | None, *, same_event: bool, rank: in
     if settled or source.id == applied.source:
         if source.not_after < applied.not_before:
             return Verdict.SUPERSEDED
-        if settled or source.not_before > applied.not_after:
+        if (settled and not source.carried) or source.not_before > applied.not_after:
             return Verdict.APPLY
         if same_event and source.not_before == applied.not_after:
             return Verdict.APPLY  # a retry or replay of the very event that was applied

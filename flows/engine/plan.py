@@ -95,6 +95,10 @@ class Plan:
         known = (node for node in _every(self.nodes) if node.id == step)
         return any(node.nature == "reads" and not node.bodies for node in known)
 
+    def place_of(self, step: str) -> int | None:
+        """Return where in the line `step` stands; None if it stands inside of another, or nowhere."""
+        return next((place for place, node in enumerate(self.nodes) if node.id == step), None)
+
     def left_from(self, step: str) -> Left | None:
         """
         Return what is left to do from `step` on; None if it must happen once, whatever came after.

@@ -54,9 +54,13 @@ def failure_of(error: errors.IntegrationError) -> Failure:
     )
 
 
+def named_in(error: errors.IntegrationError) -> list[str]:
+    """Return the ids of the records that the message of a failure names."""
+    return list(dict.fromkeys(_RECORD_ID.findall(str(error))))
+
+
 def _named(error: errors.IntegrationError) -> dict[str, Any]:
-    """Return the records that the message of a failure names, if any."""
-    named = list(dict.fromkeys(_RECORD_ID.findall(str(error))))
+    named = named_in(error)
     return {"records_named": named} if named else {}
 
 

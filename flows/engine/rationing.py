@@ -36,3 +36,10 @@ def wait_of(priority: Priority, *, left_percent: float, waited: timedelta) -> ti
     if left_percent >= ENOUGH[goes_as] or goes_as == "high":
         return None
     return min(LOOK_AGAIN, AGES_IN - max(waited, timedelta(0)) % AGES_IN)
+
+
+def goes_after(priority: Priority, *, left_percent: float) -> timedelta:
+    """Return how long a run has to have waited to go on while so many percent are left; none for zero."""
+    ages = range(PRIORITIES.index(priority) + 1)
+    fits = (age for age in ages if left_percent >= ENOUGH[PRIORITIES[PRIORITIES.index(priority) - age]])
+    return next(fits) * AGES_IN  # at the latest with the high ones, which need nothing

@@ -25,7 +25,6 @@ _WIDEST = 2**53  # from here on JSON readers do not agree on numbers
 _SHORT = 200  # characters of a text that is worth remembering as safe
 _LONGEST_NAME = 40  # characters; no name of a secret is longer
 _MOST_NAMES = 100  # of a record whose shape is worth remembering
-_LONG = object()  # what a longer text is to a record of short ones
 _ROOM_OF_A_NUMBER = 20  # characters, with what stands between a name and its value
 _LONGEST_ESCAPE = 3  # characters of ASCII for each byte of UTF-8: two bytes may take an escape of six
 
@@ -129,13 +128,15 @@ def _small_record(value: dict[Any, Any]) -> dict[str, Any] | None:
     room = shape.room
     values: list[Any] = []
     for given in value.values():
-        write = _SHORT_VALUES.get(type(given))
-        if write is None:
-            return None
-        shown_value = write(given)
-        if type(shown_value) is str:
+        if type(given) is str:  # most are texts: no call for what is looked at here
+            if len(given) > _SHORT:
+                return None
+            shown_value: Any = _text(given)
             room -= len(shown_value)
-        elif shown_value is _LONG:
+        elif (write := _SHORT_VALUES.get(type(given))) is not None:
+            shown_value = write(given)
+            room -= len(shown_value) if type(shown_value) is str else 0
+        else:
             return None
         values.append(shown_value)
     record = dict(zip(shape.names, values, strict=True))
@@ -226,10 +227,6 @@ def _any_text(text: str) -> str:
     return _text(text) if len(text) <= _SHORT else clean(redact_text(text))
 
 
-def _short_text(text: str) -> Any:
-    return _text(text) if len(text) <= _SHORT else _LONG
-
-
 def _whole_number(number: int) -> Any:
     return number if -_WIDEST < number < _WIDEST else quoted(number)
 
@@ -247,10 +244,6 @@ _PLAIN_VALUES: dict[type, Callable[[Any], Any]] = {
     dict: _plain_mapping,
     list: _plain_list,
 }
-_SHORT_VALUES: dict[type, Callable[[Any], Any]] = {
-    str: _short_text,
-    type(None): _itself,
-    bool: _itself,
-    int: _whole_number,
-    Decimal: str,
+_SHORT_VALUES: Mapping[type, Callable[[Any], Any]] = {
+    kind: _PLAIN_VALUES[kind] for kind in (type(None), bool, int, Decimal)
 }

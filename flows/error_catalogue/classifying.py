@@ -7,6 +7,7 @@ there is none of these, the message. What nothing explains is left to a person.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -24,6 +25,20 @@ _BY_SYSTEM: dict[str, Rules] = {
     "integrator": ours.CODES,
 }
 RULES: Final[Rules] = {code: rules for table in _BY_SYSTEM.values() for code, rules in table.items()}
+
+
+# What Stripe says beside its codes, or alone where it has none: no more than the HTTP status
+# (https://docs.stripe.com/api/errors).
+TYPES = frozenset({"invalid_request_error", "api_error", "card_error"})
+# The event bus's own codes stand behind the status of gRPC, SOAP's behind a prefix of XML.
+BUS_PREFIX = "sfdc.platform.eventbus.grpc."
+_BUS = re.compile(r"\bsfdc\.platform\.eventbus\.grpc\.([a-z][a-z.]{1,80}[a-z])")
+_PASSING = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL", "ABORTED"})
+_GRPC = _PASSING | {"INVALID_ARGUMENT", "UNAUTHENTICATED", "PERMISSION_DENIED", "FAILED_PRECONDITION"}
+
+
+# Their messages are lists of names.
+LISTING = frozenset({"REQUIRED_FIELD_MISSING", "parameter_missing", "parameter_unknown"})
 
 
 class Context(TypedDict, total=False):
@@ -80,11 +95,15 @@ def classify(
     and may be anybody's text. The params name what the message tells of: `field`, `max_length`, `record_id`,
     `external_id`, `value` and others.
     """
-    context, system, code = context or {}, system.lower(), code or ""
+    context, system = context or {}, system.lower()
     text = (message or "")[:LONGEST_MESSAGE]  # as much as a dead letter keeps
+    code = _plain(system, http_status, code or "", text)
     params = params_of(code, text, context.get("field", ""))
     rule = _rule(system, http_status, code, text, context)
-    autonomy, rule = _settled(rule, http_status, code, params.get("field", ""), context)
+    if rule.action in CHANGING and _is_of_money(code, text, params):
+        suggestion = f"{rule.suggestion} Amounts and currencies are never changed for you."
+        rule = rule._replace(action="correct_amount", autonomy="human", suggestion=suggestion)
+    autonomy, rule = _settled(rule, http_status, code, params, context)
     named = params.get("field") or "the field"
     return Verdict(
         cls=rule.error_class,
@@ -98,11 +117,28 @@ def classify(
     )
 
 
+def _plain(system: str, http_status: int | None, code: str, message: str) -> str:
+    """Return the code without what else clients put before or in place of it."""
+    if system == "stripe":
+        return "" if code in TYPES else code
+    if system == "salesforce":
+        told = _BUS.search(message) if http_status is None and code in _GRPC else None
+        bus = told[1] if told else ""
+        passes = any(rule.autonomy == "auto" for rule in RULES.get(bus, ()))
+        if bus and (code in _PASSING or not passes):
+            return bus
+        return code.removeprefix(BUS_PREFIX).removeprefix("sf:")
+    return code
+
+
 def _rule(system: str, http_status: int | None, code: str, message: str, context: Context) -> Rule:
+    rule = _by_code(system, code, message)
+    if rule and rule.action == "retry" and context.get("error_class") == "conflict":
+        return ours.BY_CLASS["conflict"]  # what waits for a look or a person is not said to be tried again
     return (
-        _by_code(system, code, message)
-        or _by_status(system, http_status, message)
-        or _by_message(http_status, code, message, context)
+        rule
+        or _by_status(system, http_status, code, message)
+        or _by_message(system, http_status, code, message, context)
         or _by_class(context.get("error_class", ""))
     )
 
@@ -112,20 +148,31 @@ def _by_code(system: str, code: str, message: str) -> Rule | None:
     return next((rule for table in tables for rule in table.get(code, ()) if rule.fits(message)), None)
 
 
-def _by_status(system: str, http_status: int | None, message: str) -> Rule | None:
+def _by_status(system: str, http_status: int | None, code: str, message: str) -> Rule | None:
     table = ours.STATUSES.get(system)
-    if http_status is None or table is None:
-        return None
+    if http_status is None or table is None or (http_status in (400, 409) and code):
+        return None  # what these mean only words tell, and they explain no code away
     rules = table.get(str(http_status)) or (table["5xx"] if 500 <= http_status < 600 else ())
     return next((rule for rule in rules if rule.fits(message)), None)
 
 
-def _by_message(http_status: int | None, code: str, message: str, context: Context) -> Rule | None:
-    """Return what only the message tells. A code that nobody knows is not explained away by words."""
-    if code or "error_class" in context:
+def _by_message(
+    system: str, http_status: int | None, code: str, message: str, context: Context
+) -> Rule | None:
+    """
+    Return what only the message tells. A code that nobody knows is not explained away by words.
+
+    Nor is what a connector made of the answer: words only say more about the same class, or what may have
+    happened where it is unknown. The engine, which asks with an empty class, hears no words.
+    """
+    made = context.get("error_class", "unknown")
+    if code or not made:
         return None
-    rules = ours.MESSAGES if http_status is not None else (*ours.NO_ANSWER, *ours.MESSAGES)
-    return next((rule for rule in rules if rule.fits(message)), None)
+    rules = (*ours.MESSAGES, *(ours.STRIPE_SAYS if (system, http_status) == ("stripe", 400) else ()))
+    if http_status is None and "error_class" not in context:
+        rules = (*ours.NO_ANSWER, *rules)
+    fitting = (rule for rule in rules if rule.fits(message))
+    return next((rule for rule in fitting if made in ("unknown", rule.error_class)), None)
 
 
 def _by_class(error_class: str) -> Rule:
@@ -134,11 +181,20 @@ def _by_class(error_class: str) -> Rule:
     return ours.BY_CLASS.get(error_class, ours.UNKNOWN)
 
 
+def _is_of_money(code: str, message: str, params: Mapping[str, str]) -> bool:
+    """Tell whether what would be changed may hold an amount or a currency, as far as anything names it."""
+    named = [params[name] for name in ("field", "label", "type") if name in params]
+    if code in LISTING or not named:
+        named.append(message)
+    return any(map(of_money, named))
+
+
 def _settled(
-    rule: Rule, http_status: int | None, code: str, named: str, context: Context
+    rule: Rule, http_status: int | None, code: str, params: Mapping[str, str], context: Context
 ) -> tuple[Autonomy, Rule]:
     """Return who has to agree, and the rule as the case at hand makes it."""
-    operation = context.get("operation", "")
+    operation, named = context.get("operation", "").lower(), params.get("field", "")
+    paying = any(word in operation for word in PAYING)
     if code == "DUPLICATE_VALUE" and named and named.lower() == context.get("key_field", "").lower():
         rule = rule._replace(
             id=f"{rule.id}.raced",
@@ -152,12 +208,11 @@ def _settled(
     lost = rule.action == "retry" and rule.error_class == "transient" and code not in ours.NOTHING_DONE
     if lost and operation == "create":
         rule = _looked_up(rule, found=context.get("by_external_id", True))
-    if operation in PAYING and rule.action in ("retry", "look_up") and not context.get("keyed"):
+    if paying and rule.action in ("retry", "look_up", "resend") and not context.get("keyed"):
         rule = _in_doubt(rule)
-    if rule.action in CHANGING and of_money(named):
-        suggestion = f"{rule.suggestion} Amounts and currencies are never changed for you."
-        rule = rule._replace(action="correct_amount", autonomy="human", suggestion=suggestion)
-    if operation in FINAL or (rule.action == "take_declined_way" and http_status not in (None, 402)):
+    if any(word in operation for word in FINAL) or (
+        rule.action == "take_declined_way" and http_status not in (None, 402)
+    ):
         return "human", rule
     if context.get("given_up"):
         rule = _over(rule)

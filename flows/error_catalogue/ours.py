@@ -54,20 +54,28 @@ STATUSES = {
 5xx 408 | transient | retry | auto | Salesforce could not answer in time. | {wait}
 429 | rate_limit | retry | auto | Salesforce asks for patience. | {wait}
 300 | duplicate | choose_record | human | Several records have this external id, so nothing was written. | Make the external id field unique in the org and remove the extra records, then retry.
+407 | auth | mend_login | human | A proxy on the way asks for a login. | Give the proxy its login in HTTPS_PROXY, or let Integrator pass without it.
 401 | auth | mend_login | human | Salesforce did not accept the session. | Test the connection and follow what it says.
 403 | permission | grant_access | human | The integration user may not do this. | {access}
 404 | missing_ref | check_state | human | The record is not there, or no longer. | Restore the record, or discard this run.
 410 | schema | report | human | Salesforce no longer offers what was asked for. | Update Integrator.
 413 414 431 | too_large | report | human | The call was larger than Salesforce, or something on the way, allows. | Report this to your administrator.
 """),  # noqa: E501 - a table is read by its rows
-    "stripe": read("stripe.http", """
+    "stripe": read("stripe.http", r"""
+400 | conflict | check_state | human | The subscription was cancelled, and can no longer be changed. | Look in Stripe; if it is to go on, start another one. Otherwise discard this run. | cancelled: ^a canceled subscription can only
+400 | data | correct_amount | human | Stripe keeps one currency for a customer, and this is another one. | Check the currency of the customer and of the price. Currencies are never changed for you. | currency: cannot combine currencies|currenc(?:y|ies) .{0,60}does not match
+400 | data | mend_flow | human | The flow uses a way of Stripe's that does not fit what it names. | Read the message and correct the parameters of the step, then retry. | way: ^you cannot use\b
+400 | data | give_default | approve | Stripe requires a value where there was none. | Map it, or give it a default in the step. | empty: ^you passed an empty string for|^(?:you )?must provide|^missing (?:a )?required param
 409 | conflict | check_state | human | The same request was sent before with other values. | Look in Stripe at what was done, then decide by hand. | idempotency: idempotent requests can only be used
 409 | lock | retry | auto | Another request held the object. | {wait}
 5xx 408 | transient | retry | auto | Stripe could not answer in time. | {wait}
 429 | rate_limit | rest | auto | Stripe's request rate was exceeded. | The connection resumes by itself.
+407 | auth | mend_login | human | A proxy on the way asks for a login. | Give the proxy its login in HTTPS_PROXY, or let Integrator pass without it.
 401 | auth | mend_login | human | Stripe did not accept the key. | Enter a new key at the connection.
 402 | declined | take_declined_way | auto | The customer's bank declined the payment. | Ask the customer for another way to pay.
 403 | permission | grant_access | human | The restricted key lacks a permission. | Add the permission that the message names to the key in Stripe, then resume.
+404 | internal | report | human | Stripe has no such address. | Update Integrator; if that does not help, report it with the message. | address: ^unrecognized request url
+424 | transient | resend | approve | Something that Stripe itself depends on did not answer. | Retry in a while.
 404 | missing_ref | check_state | human | Stripe has no such object, or no longer. | Check in Stripe whether it was deleted. If so, discard this run.
 413 414 431 | too_large | report | human | The call was larger than Stripe, or something on the way, allows. | Report this to your administrator.
 """),  # noqa: E501 - a table is read by its rows
@@ -89,8 +97,21 @@ MESSAGES = read("message", r"""
 * | data | correct_data | human | The other system did not accept the value of {field}. | Correct the value of {field}. | invalid: ^invalid (?:integer|boolean|decimal|object|array|timestamp|date|url|email)
 * | data | cut_text | approve | The text is longer than {field} allows. | Let the mapping cut the text to the length of {field}. | long: \(max length=\d+\)$|^invalid string: .{0,300}must be at most
 """)["*"]  # noqa: E501 - a table is read by its rows
+STRIPE_SAYS = read("stripe.says", r"""
+* | auth | mend_login | human | The key, or what it names, belongs to the other mode. | Compare the connection's mode with the environment and enter the right key. | mode: in (?:live|test) mode and now|(?:live|test)mode key|with an api key in (?:live|test) mode
+* | data | correct_amount | human | Stripe does not accept this amount. | Check the amount and its currency. Amounts are never changed for you. | more: \b(?:amount|refund|charge|total)\b.{0,60}\b(?:greater than|less than|exceeds?|at least|at most|too (?:large|small))\b
+* | conflict | correct_amount | human | The balance of the account does not allow this amount. | Look at the balance in Stripe. Amounts are never changed for you. | balance: insufficient (?:available )?funds in your stripe
+* | rate_limit | resend | approve | Stripe allows only so many of these in a short time. | Wait a little, then retry. | often: too (?:quickly|many (?:requests|times|attempts))|rate limit|requests per second
+* | declined | ask_customer | human | The customer has no way to pay at Stripe. | Ask the customer for one, or set one at the customer in Stripe, then retry. | no_source: has no (?:attached|active|default|saved)
+* | permission | mend_account | human | The Stripe account may not do this, or not yet. | Look at the notices and settings of the account in Stripe, then retry. | account: \byour (?:platform|account|destination account)\b.{0,80}(?:not|cannot|can't|need|must|only)|not (?:been )?(?:activated|enabled|set up) (?:on|for|in) your|\b(?:connect|connected) accounts?\b.{0,60}(?:cannot|can't|must|need|outside)|\baccount has requirements\b|\bcapabilit|(?:not (?:enabled|activated|available|supported)|isn't (?:enabled|available)) (?:for|on|in) (?:your|this) (?:account|country)|you (?:do not|don't) have (?:access|permission)
+* | data | correct_data | human | Stripe did not accept a value. | Read the message and correct the value or its mapping. | malformed: ^(?:invalid|malformed)\b|\b(?:is not (?:a )?valid|must be (?:one of|a|an|in|between|before|after|at)|is invalid|isn't valid|is too long)\b
+* | conflict | check_state | human | The object in Stripe is in a state that forbids this. | Look at the object in Stripe. Bring it into the state that the message asks for and retry, or discard this run. | state: \balready\b|\bno longer\b|\bhas a status of\b|\bone of (?:these|the following) status(?:es)?\b|\b(?:cannot|can't|can not|could not|may not|unable to)\b|\bcan only\b|\bonly .{1,60} can be\b|\b(?:is|was|been|are) (?:`?cancell?ed|voided|finali[sz]ed|expired|deleted|closed|paid|inactive|archived)\b
+* | data | correct_data | human | Stripe did not accept the request, and gives no code for it. | Read the message. Correct what it names in the mapping, or look at the object in Stripe, then retry. | refused: .
+""")["*"]  # noqa: E501 - a table is read by its rows
 NO_ANSWER = read("network", r"""
-* | transient | retry | auto | The other system could not be reached. | {wait} | lost: ^(?:https?connectionpool\(host='[\w.-]{1,200}', port=\d{1,5}\): )?(?:\('|the )?(?:\[errno -?\d{1,5}\] )?(?:read (?:operation )?timed out|connection (?:aborted|refused|reset|timed out)|remote end closed connection|max retries exceeded|temporary failure in name resolution|name or service not known|socket hang up|(?:read |connect )?econn(?:reset|refused)|etimedout)
+* | auth | mend_login | human | A proxy on the way asks for a login. | Give the proxy its login in HTTPS_PROXY, or let Integrator pass without it. | proxy: proxy authentication required
+* | transient | check_state | human | The certificate of the other side was not accepted. | Look whether a proxy on the way replaces it, and whether the certificates of this machine are up to date, then retry. | certificate: certificate (?:verify|verification|has expired)|certificate_verify_failed|self[- ]signed certificate
+* | transient | retry | auto | The other system could not be reached. | {wait} | lost: ^(?:https?connectionpool\(host='[\w.-]{1,200}', port=\d{1,5}\): )?(?:\('|the |\(\d{1,5}, ')?(?:\[errno -?\d{1,5}\] )?(?:max retries exceeded with url|remote end closed connection|temporary failure in name resolution|name or service not known|socket hang up|(?:(?:read|request) (?:operation )?timed out|connection (?:aborted|refused|reset|timed out)|end of file reached|broken pipe|network is unreachable|no route to host|server disconnected)(?:$|[.,:;'")(\]]| by peer| while| with| \()|(?:could not|failed to|unable to) (?:connect to|establish a (?:new )?connection)|an error occurred with our connection|unexpected error communicating|eof occurred|incompleteread|net::(?:read|open)timeout|net::err_(?:connection|timed|name|internet|address|network)|(?:read |connect )?e(?:conn(?:reset|refused|aborted)|timedout|pipe|notfound|ai_again)(?:$|[^a-z]))
 """)["*"]  # noqa: E501 - a table is read by its rows
 
 UNKNOWN = Rule(

@@ -27,12 +27,21 @@ _DUPLICATE = re.compile(
 _MISSING = re.compile(r"no such (?P<object>[a-z_ ]{1,40}): '?(?P<record_id>[\w-]{1,255})", re.IGNORECASE)
 _MODE = re.compile(r"similar object exists in (?P<other_mode>live|test) mode")
 
+_PARAMETER = re.compile(
+    r"(?:missing required param|received unknown parameters?): (?P<field>[\w\[\].-]{1,80}?)(?=[.,]?(?:\s|$))",
+    re.IGNORECASE,
+)
+
+_BAD_VALUE = re.compile(r"^(?P<label>[^:\n]{1,80}): bad value for")
+
 # What is looked for under a code; under no code, or an unknown one, all of it is.
 PATTERNS: dict[str, tuple[re.Pattern[str], ...]] = {
-    "STRING_TOO_LONG": (_TOO_LONG,),
+    "STRING_TOO_LONG": (_TOO_LONG, re.compile(r"^(?P<label>[^:\n]{1,80}): data value too large")),
+    "INVALID_MULTISELECT_PICKLIST_VALUE": (_BAD_VALUE,),
     "parameter_invalid_string": (_TOO_LONG,),
     "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": (
         re.compile(r"restricted picklist field: (?P<value>[^\n]{1,255})"),
+        _BAD_VALUE,
     ),
     "REQUIRED_FIELD_MISSING": (_REQUIRED,),
     "DUPLICATE_VALUE": (_DUPLICATE,),
@@ -60,11 +69,13 @@ PATTERNS: dict[str, tuple[re.Pattern[str], ...]] = {
     "JSON_PARSER_ERROR": (
         re.compile(r"deserialize instance of (?P<type>\w{1,40}) from \w{1,40} value (?P<value>[^\n]{1,100})"),
     ),
+    "parameter_missing": (_PARAMETER,),
+    "parameter_unknown": (_PARAMETER,),
     "resource_missing": (_MODE, _MISSING),
     "amount_too_small": (re.compile(r"at least (?P<minimum>[^.\s]{0,4}[\d.,]{1,20}\d ?\w{0,5})"),),
 }
 _PERMISSION = re.compile(r"(?P<permission>rak_[a-z_]{1,90})")
-_ANY = (_PARENT, _REQUIRED, _TOO_LONG, _DUPLICATE, _MODE, _MISSING, _PERMISSION)
+_ANY = (_PARENT, _REQUIRED, _PARAMETER, _TOO_LONG, _DUPLICATE, _MODE, _MISSING, _PERMISSION)
 
 
 def params_of(code: str, message: str, field: str) -> dict[str, str]:

@@ -71,7 +71,7 @@ FINAL = frozenset({"delete", "merge"})
 _MONEY = re.compile(
     r"amount|currency|price|total|balance|discount|revenue|refund|charge|payout|invoiced|paid|fees?\b|"
     r"(?:^|[^a-z])(?:tax|fee|mrr|arr|cost|rate|sum|due|net|gross|vat|tips?|percent|percentage|quantity|"
-    r"salary|deposit)(?:[^a-z]|$)"
+    r"salary|deposit|amt)(?:[^a-z]|$)"
 )
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 

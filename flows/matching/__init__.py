@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.matching.asked import Alike, Answered, Customer, Likeness
 from flows.matching.comparing import Finding, Line, compare, findings, score
-from flows.matching.finding import Candidate, Decision, Kind, Policy, find
+from flows.matching.finding import Candidate, Decision, Kind, Policy, contradicting, find
 from flows.matching.frequencies import Frequencies
 from flows.matching.keys import block_keys, terms
 from flows.matching.learning import Reviewed, cautious, refit
@@ -38,6 +38,7 @@ __all__ = [
     "block_keys",
     "cautious",
     "compare",
+    "contradicting",
     "find",
     "findings",
     "merge_preview",

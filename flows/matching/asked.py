@@ -43,5 +43,6 @@ class Likeness:
 
     answered: Answered
     candidates: tuple[Alike, ...] = ()
-    by: str = ""  # of the same: a person, or likeness
+    by: str = ""  # of the same: a person, a key, or likeness
     asked: Mapping[str, object] = field(default_factory=dict)  # the lines that were drawn, in bits
+    apart: tuple[str, ...] = ()  # records of which people said that they are not this customer

@@ -21,6 +21,7 @@ MOST_CANDIDATES = (
     40  # that are compared; of 2,500 duplicates among 100,000 the right one was among the first 10
 )
 LINKED = 64.0  # bits of an external key: as good as certain
+SAME_KEY, OTHER_KEY = "external", "contradiction"  # the fields of lines that tell of external keys
 
 # Of names that are so, a person decides, whatever else is the same: a household shares all of it.
 OTHER_PERSON = frozenset({PART, GIVEN, SURNAME, DIFFERENT})
@@ -67,21 +68,30 @@ class Decision:
         """What speaks for and against the first candidate."""
         return self.candidates[0].waterfall if self.candidates else ()
 
+    @property
+    def by_key(self) -> bool:
+        """Tell whether an external key has led to the candidates, and no likeness."""
+        return any(line.field == SAME_KEY for line in self.waterfall)
+
 
 def find(record: Normalised, store: Store, *, policy: Policy) -> Decision:
     """
     Return whether `record` is one of `store`'s customers.
 
-    An external key that both have decides alone, unless several customers have it. The same store and record
-    give the same decision, whatever the order in which customers were added.
+    An external key that both have decides alone, unless several customers have it or another key contradicts.
+    The same store and record give the same decision, whatever the order in which customers were added.
     """
     linked = _all_linked(record, store)
     if linked:
-        return Decision(Kind.AUTO if len(linked) == 1 else Kind.REVIEW, linked[: policy.shown])
+        sure = len(linked) == 1 and not any(line.field == OTHER_KEY for line in linked[0].waterfall)
+        return Decision(Kind.AUTO if sure else Kind.REVIEW, linked[: policy.shown])
     known = store.records(_likely(store.sharing(block_keys(record), at_most=LARGEST_BLOCK)))
     words = {word_term(word) for norm in known.values() for name in norm.names for word in name.words}
     tf = store.frequencies(terms(record) | words)
-    found = [_weighed(id, compare(record, norm, tf, policy.weights)) for id, norm in known.items()]
+    found = [
+        _weighed(id, (*compare(record, norm, tf, policy.weights), *_told_otherwise(record, norm, 0.0)))
+        for id, norm in known.items()
+    ]
     found.sort(key=lambda candidate: (-candidate.score, candidate.id))
     return _decided(record, known, found, policy)
 
@@ -104,8 +114,7 @@ def _decided(
 
 def _may_be_another(a: Normalised, b: Normalised, candidate: Candidate) -> bool:
     """Tell whether names leave room for another person of the house, or external keys contradict."""
-    # Keys of one name that were the same would have decided already.
-    if dict(a.external).keys() & dict(b.external).keys():
+    if contradicting(a, b):
         return True
     level = next((line.level for line in candidate.waterfall if line.field == "name"), DIFFERENT)
     return level in OTHER_PERSON or (level == NEAR and has_other_ending(a, b))
@@ -120,10 +129,28 @@ def _all_linked(record: Normalised, store: Store) -> tuple[Candidate, ...]:
     if not record.external:
         return ()
     known = store.records(list(store.sharing(external_keys(record), at_most=LARGEST_BLOCK)))
-    same = ((id, record.external & norm.external) for id, norm in sorted(known.items()))
-    return tuple(
-        Candidate(id, LINKED, (Line("external", min(keys)[0], LINKED),)) for id, keys in same if keys
-    )
+    found = [
+        _weighed(id, (*by_key(min(keys)[0]), *_told_otherwise(record, norm, -LINKED)))
+        for id, norm in sorted(known.items())
+        if (keys := record.external & norm.external)
+    ]
+    return tuple(sorted(found, key=lambda candidate: -candidate.score))
+
+
+def by_key(name: str) -> tuple[Line, ...]:
+    """Return the waterfall of a record that has the same external key of that name."""
+    return (Line(SAME_KEY, name, LINKED),)
+
+
+def contradicting(a: Normalised, b: Normalised) -> list[str]:
+    """Return the names of the external keys that both records have, with different values."""
+    mine, others = dict(a.external), dict(b.external)
+    return sorted(name for name in mine.keys() & others.keys() if mine[name] != others[name])
+
+
+def _told_otherwise(a: Normalised, b: Normalised, bits: float) -> tuple[Line, ...]:
+    """Return the line that says that external keys contradict: against a likeness it only asks a person."""
+    return tuple(Line(OTHER_KEY, name, bits) for name in contradicting(a, b)[:1])
 
 
 def _likely(shared: Shared) -> list[str]:

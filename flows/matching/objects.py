@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flows.matching.records import Normalised, normalise
@@ -37,11 +37,15 @@ def fields_of(object_: str) -> list[str]:
     return list(FIELDS[object_].values())
 
 
-def values_of(object_: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a record tells, by the names that `normalise` takes."""
-    return {name: record.get(field) for name, field in FIELDS[object_].items()}
+def values_of(object_: str, record: Mapping[str, Any], keys: Collection[str] = ()) -> dict[str, Any]:
+    """Return what a record tells, by the names that `normalise` takes; `keys` are external keys."""
+    told: dict[str, Any] = {name: record.get(field) for name, field in FIELDS[object_].items()}
+    if keys:
+        known = {name.lower(): value for name, value in record.items()}  # as the org itself writes them
+        told["external"] = {key: known.get(key.lower()) for key in keys}
+    return told
 
 
-def normalised(object_: str, record: Mapping[str, Any]) -> Normalised:
-    """Return a record in the form in which records are compared."""
-    return normalise(values_of(object_, record))
+def normalised(object_: str, record: Mapping[str, Any], keys: Collection[str] = ()) -> Normalised:
+    """Return a record in the form in which records are compared, with the external keys in `keys`."""
+    return normalise(values_of(object_, record, keys))

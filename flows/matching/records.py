@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from flows.matching.text import LONGEST, folded, has_digit, tokens
 from flows.matching.words import Words, words
@@ -11,6 +12,7 @@ from integrator.kernel.texts import storable
 
 _LONGEST_NUMBER = 20  # digits of a phone number with its extension
 _LEAST_NUMBER = 6  # digits; fewer are an extension or a mistake
+_LONGEST_KEY = 1_000
 _MOST_WORDS = 12  # of a name or a street
 
 
@@ -68,8 +70,8 @@ def normalise(record: Mapping[str, object]) -> Normalised:
     Return `record` in the form in which records are compared.
 
     It may have `name`, `contact`, `company`, `email`, `phone`, `line1`, `city`, `postal`, `country` and
-    `domain`, and as `external` the values of external keys by their names. Nothing is required; what is no
-    text is left out.
+    `domain`, and as `external` the values of external keys by their names, in which neither capitals nor
+    spaces count. Nothing is required; what is no text is left out.
     """
     country = _country(_text(record, "country"))
     email = _email(_text(record, "email"))
@@ -95,8 +97,17 @@ def _text(record: Mapping[str, object], field: str) -> str:
 
 
 def _external(keys: Mapping[object, object]) -> frozenset[tuple[str, str]]:
-    told = ((str(name), str(value).strip()) for name, value in keys.items() if value)
+    told = ((str(name), external_value(value)) for name, value in keys.items())
     return frozenset((name, value) for name, value in told if value)
+
+
+def external_value(value: object) -> str:
+    """Return the value of an external key as it is compared; empty for what is no text and no number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return ""
+    is_whole = isinstance(value, float | Decimal) and value % 1 == 0
+    # Longer than any external id: of a part it could not be said whether it is the same.
+    return "".join(storable(str(int(value) if is_whole else value)[:_LONGEST_KEY]).split()).casefold()
 
 
 def _names(record: Mapping[str, object]) -> tuple[Name, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from flows.matching.finding import OTHER_KEY, SAME_KEY
 
 WORDS: dict[str, dict[str, str]] = {
     "prior": {"": "Before anything is compared"},
-    "external": {"": "The same external key"},
     "name": {
         "exact": "The same name",
         "near": "Names that differ by typing",
@@ -54,8 +57,19 @@ WORDS: dict[str, dict[str, str]] = {
 }
 
 
-def told(field: str, level: str) -> str:
-    """Return what a line means; a line of a field that has no words is told by its names."""
+_OF_KEYS = {SAME_KEY: "The same", OTHER_KEY: "Another"}
+_RECORD = "Id"
+
+
+def told(field: str, level: str, labels: Mapping[str, str] = MappingProxyType({})) -> str:
+    """
+    Return what a line means; a line of a field that has no words is told by its names.
+
+    `labels` say what external keys are called, by their names.
+    """
+    if field in _OF_KEYS:
+        called = "record id" if level == _RECORD else labels.get(level) or level
+        return f"{_OF_KEYS[field]} {called}"
     known = WORDS.get(field, {})
     return known.get(level) or known.get("") or f"{field} {level}".strip()
 

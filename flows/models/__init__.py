@@ -27,6 +27,7 @@ from flows.models.merging import Merge
 from flows.models.missed import Purge, SweptObject
 from flows.models.notices import Notice
 from flows.models.pacing import Burst, Gate
+from flows.models.parents import MissingParent
 from flows.models.passages import Passage
 from flows.models.rates import ExchangeRate
 from flows.models.resyncs import PolledObject, Resync
@@ -74,6 +75,7 @@ __all__ = [
     "MatchPolicy",
     "Mending",
     "Merge",
+    "MissingParent",
     "Notice",
     "Pair",
     "Passage",

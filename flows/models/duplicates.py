@@ -77,6 +77,15 @@ class Directory(Leased):
     attempts = models.PositiveIntegerField(default=0, help_text="Tries that failed one after the other.")
     failure = models.CharField(max_length=500, blank=True)
     unused_since = models.DateTimeField(null=True, help_text="Since when no live flow needs it.")
+    keys_wanted = models.JSONField(
+        default=list, db_default=[], help_text="Fields with external keys that flows name."
+    )
+    keys_reading = models.JSONField(
+        default=list, db_default=[], help_text="Those of them that this generation reads."
+    )
+    keys_read = models.JSONField(
+        default=list, db_default=[], help_text="Those of them that are known of all records."
+    )
 
     objects = LeasedQuerySet.as_manager()
 
@@ -101,6 +110,14 @@ class Directory(Leased):
             return True
         had_all = self.caught_up_at or self.complete_at
         return had_all is not None and had_all + STALE > now
+
+    # Mutators
+
+    def want_keys(self, keys: list[str], *, now: datetime) -> None:
+        """Have the external keys in `keys` read; whoever reads on begins from the beginning for them."""
+        self.keys_wanted = keys
+        self.due_at, self.attempts, self.failure = min(self.due_at, now), 0, ""
+        self.save(update_fields=["keys_wanted", "due_at", "attempts", "failure"])
 
 
 class KnownRecord(models.Model):

@@ -87,6 +87,10 @@ class Run(models.Model):
         db_default=b"",
         help_text="JSON of what was done for good inside of steps, until the run is done; encrypted.",
     )
+    goes_on_from = models.BigIntegerField(
+        null=True,
+        help_text="Id of the try that it goes on from, at its failed step, unless the object is read first.",
+    )
     steps = models.CharField(
         max_length=200, blank=True, help_text="A letter per step taken: s done, e failed, i ended here."
     )
@@ -158,11 +162,12 @@ class Run(models.Model):
 
     # Mutators
 
-    def begin_again(self, *, now: datetime, insist: bool = True) -> None:
+    def begin_again(self, *, now: datetime, insist: bool = True, goes_on_from: int | None = None) -> None:
         """
         Make the run due once more as a person wishes it: with the object read first and a fresh budget.
 
-        Who insists wants the effects too, though the event may be history.
+        Who insists wants the effects too, though the event may be history. With the id of a try, the run
+        goes on at the step at which that failed, and reads nothing first.
 
         :raises IllegalTransition: if the run is done
         """
@@ -170,13 +175,14 @@ class Run(models.Model):
         self.attempts = 0
         self.crashes_alone = 0
         self.first_failed_at = None
-        self.fetch_first = True
+        self.fetch_first = goes_on_from is None
+        self.goes_on_from = goes_on_from
         self.insisted = self.insisted or insist
         self.next_attempt_at = now
         self.save(
             update_fields=[
                 "state", "fate", "reason", "finished_at", "attempts", "crashes_alone", "first_failed_at",
-                "fetch_first", "insisted", "memory", "next_attempt_at",
+                "fetch_first", "goes_on_from", "insisted", "memory", "next_attempt_at",
             ]
         )  # fmt: skip
 
@@ -230,6 +236,11 @@ class Attempt(models.Model):
     finished_at = models.DateTimeField()
     outcome = models.CharField(max_length=12, help_text="done, retry, ask, pause, gave up.")
     trace = models.BinaryField(help_text="JSON list of steps, encrypted; see flows.engine.trace.")
+    found = models.BinaryField(
+        default=b"",
+        db_default=b"",
+        help_text="What it had found when a step gave up, encrypted; see flows.engine.carrying.",
+    )
 
     class Meta:
         ordering = ("id",)

@@ -91,6 +91,13 @@ def _find(settings: Mapping[str, Any]) -> _Named:
         yield str(settings["object"]), str(field), False
 
 
+def _recognise(settings: Mapping[str, Any]) -> _Named:
+    yield str(settings["object"]), "", False
+    keys = [key["field"] for key in settings.get("keys", [])]
+    for field in (*keys, *settings.get("fields", [])):
+        yield str(settings["object"]), str(field), False
+
+
 def _start_flow(settings: Mapping[str, Any]) -> _Named:
     if settings.get("through", "record") == "record":
         yield EFFECT_OBJECT, "", True
@@ -106,6 +113,7 @@ _KINDS: Mapping[str, Callable[[Mapping[str, Any]], _Named]] = {
     "salesforce.create": _create,
     "salesforce.find": _find,
     "salesforce.list": _list,
+    "salesforce.recognise": _recognise,
     "salesforce.update": _update,
     "salesforce.start_flow": _start_flow,
     "salesforce.publish": _publish,

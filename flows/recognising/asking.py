@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from flows.matching import (
@@ -20,6 +21,7 @@ from flows.matching import (
     findings,
     normalise,
 )
+from flows.matching.answers import KEY, LIKENESS, PERSON
 from flows.matching.finding import LINKED
 from flows.matching.keys import terms, word_term
 from flows.models import Directory
@@ -40,20 +42,32 @@ def alike(
     Return for each customer whether it is a record of `object_` that is known, in their order.
 
     Those that are new are expected from now on if `expecting`: a customer that is like them waits until
-    their records have been read. Without it nothing is written.
+    their records have been read. Without it nothing is written. Customers may tell external keys, by the
+    names of fields: who does is not known before those have been read of all records.
     """
     if not customers:
         return []
+    wanted = _keys_of(customers)
     rows = Directory.objects.filter(connection=connection_id, object=object_)
     directory = rows.select_related("connection").first()
     if directory is None and expecting:
         opening.begin(connection_id, object_, now=now)
+    if directory is not None and expecting:
+        opening.widen(directory, wanted, now=now)
     if directory is None or directory.complete_at is None or (expecting and not directory.is_fresh(now)):
         return [_UNREAD for _ in customers]
+    ready = [one for one in customers if _keys_of([one]) <= set(directory.keys_read)]
     try:
-        return _Asking(directory, customers, now).answers(expecting=expecting)
+        answers = iter(_Asking(directory, ready, now).answers(expecting=expecting) if ready else ())
     except vault.Unreadable:
         return [_UNREAD for _ in customers]
+    return [next(answers) if _keys_of([one]) <= set(directory.keys_read) else _UNREAD for one in customers]
+
+
+def _keys_of(customers: Sequence[Customer]) -> set[str]:
+    """Return the names of the external keys that any of `customers` tells."""
+    told = (customer.fields.get("external") for customer in customers)
+    return {str(name) for keys in told if isinstance(keys, Mapping) for name in keys}
 
 
 class _Asking:
@@ -73,7 +87,8 @@ class _Asking:
         ahead = list(self._new) if expecting else []
         for start in range(0, len(ahead), AT_ONCE):
             self._expect(found, ahead[start : start + AT_ONCE])
-        return found
+        apart = [tuple(sorted(self._apart(customer.id))) for customer in self._customers]
+        return [replace(one, apart=ids) if ids else one for one, ids in zip(found, apart, strict=True)]
 
     def _expect(self, answers: list[Likeness], places: Sequence[int]) -> None:
         """
@@ -92,15 +107,18 @@ class _Asking:
         past = self._past.get(customer.id, {})
         same = next((record for record, is_same in past.items() if is_same), "")
         if same:
-            return Likeness(Answered.SAME, (Alike(same, LINKED),), by="a person")
+            return Likeness(Answered.SAME, (Alike(same, LINKED),), by=PERSON)
         norm = normalise(customer.fields)
         told = self._looked_for(customer.id, norm)
         return self._as_new(place, customer, norm) if told.answered is Answered.NEW else told
 
     def _looked_for(self, customer: str, norm: Normalised) -> Likeness:
-        apart = {record for record, is_same in self._past.get(customer, {}).items() if not is_same}
-        store = DirectoryStore(self._directory, without={customer, *apart})
+        store = DirectoryStore(self._directory, without={customer, *self._apart(customer)})
         return _told(norm, store, find(norm, store, policy=self._policy), self._policy)
+
+    def _apart(self, customer: str) -> set[str]:
+        """Return the records of which people said that they are not this customer."""
+        return {record for record, is_same in self._past.get(customer, {}).items() if not is_same}
 
     def _as_new(self, place: int, customer: Customer, norm: Normalised) -> Likeness:
         """Return that a customer is new, unless another one of this batch is like it."""
@@ -116,14 +134,15 @@ def _told(norm: Normalised, store: DirectoryStore, decision: Decision, policy: P
     asked: Mapping[str, object] = {"auto": policy.auto, "margin": policy.margin, "review": policy.review}
     real = [one for one in decision.candidates if one.id not in store.expected]
     expected = [one for one in decision.candidates if one.id in store.expected]
-    if expected and (not real or expected[0].score > real[0].score):
+    if expected and (not real or decision.by_key or expected[0].score > real[0].score):
         first = expected[0]
         return Likeness(Answered.EXPECTED, (Alike(store.named[first.id], first.score),))
     if not real:
         return Likeness(Answered.NEW)
     candidates = tuple(_candidate(one, norm, store) for one in real)
     if decision.kind == Kind.AUTO:
-        return Likeness(Answered.SAME, candidates[:1], by="likeness", asked=asked)
+        by = KEY if decision.by_key else LIKENESS
+        return Likeness(Answered.SAME, candidates[:1], by=by, asked=asked)
     return Likeness(Answered.PERHAPS, candidates, asked=asked)
 
 

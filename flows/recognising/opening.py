@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+
+from django.db import transaction
 
 from flows.models import Directory
 from flows.recognising import sealing
@@ -20,3 +23,27 @@ def begin(connection_id: int, object_: str, *, now: datetime) -> bool:
         },
     )
     return is_new
+
+
+def widen(directory: Directory, keys: Collection[str], *, now: datetime) -> None:
+    """Have external keys read of all records as well; what is known stays known meanwhile."""
+    if set(keys) <= set(directory.keys_wanted):
+        return
+    with transaction.atomic():
+        locked = Directory.objects.select_for_update(of=("self",)).get(pk=directory.pk)
+        if not set(keys) <= set(locked.keys_wanted):
+            locked.want_keys(sorted({*locked.keys_wanted, *keys}), now=now)
+
+
+def narrow(directory: Directory, keys: Collection[str]) -> None:
+    """
+    Read no other external keys than these any more, where the directory cannot be read.
+
+    A field that no live flow names may be one that the org does not have any more.
+    """
+    if directory.attempts and not set(directory.keys_wanted) <= set(keys):
+        fewer = {
+            name: sorted(set(getattr(directory, name)) & set(keys))
+            for name in ("keys_wanted", "keys_reading", "keys_read")
+        }
+        Directory.objects.filter(pk=directory.pk, keys_wanted=directory.keys_wanted).update(**fewer)

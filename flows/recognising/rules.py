@@ -91,7 +91,7 @@ def _check(lines: dict[str, Any]) -> None:
     if lines["margin"] < 0:
         raise NoSuchLine("margin", "The distance to the next candidate cannot be less than nothing.")
     if lines["review"] > lines["auto"]:
-        raise NoSuchLine("review", "A person is asked from fewer bits on than a likeness is sure from.")
+        raise NoSuchLine("review", "A person is asked from fewer points on than a likeness is sure from.")
 
 
 @dataclass(frozen=True, slots=True)

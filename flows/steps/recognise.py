@@ -13,11 +13,14 @@ from flows.engine.kind import Answer, Earlier, Nature, Step
 from flows.engine.outcome import AskHuman, Done, Option, Pause
 from flows.engine.ports import Ports
 from flows.mapping.reading import Paths, first_of
+from flows.mapping.spec import API_NAME
 from flows.mapping.text import clean
 from flows.mapping.widgets import shown
-from flows.matching import Alike, Answered, Customer, Likeness
-from flows.matching.answers import APART, NEW
-from flows.matching.objects import fields_of, values_of
+from flows.matching import Alike, Answered, Customer, Likeness, Line, contradicting, normalise
+from flows.matching.answers import APART, NEW, PERSON
+from flows.matching.finding import LINKED, OTHER_KEY, SAME_KEY
+from flows.matching.objects import fields_of, normalised, values_of
+from flows.matching.records import external_value
 from flows.steps import candidates
 from flows.steps.base import StepKind
 from flows.steps.candidates import Record, id_of, value_of
@@ -28,7 +31,7 @@ from integrator.kernel.errors import IntegrationError
 LOOK_AGAIN = timedelta(seconds=30)  # whether the record of a customer who is alike has been made
 READ_ON = timedelta(minutes=1)  # whether the org's customers have been read
 TOLD = ("name", "email", "phone", "line1", "postal", "city", "country", "domain")
-PERSON = "a person"
+ID, LINK = "id", "link"
 _NOTHING: Mapping[str, Any] = {"id": None, "record": None, "score": None}
 
 
@@ -38,6 +41,35 @@ def _read_from(label: str, default: str = "", *, more: bool = False) -> Any:
         default=[default] if default else [],
         description=f"Where it is read: {label.lower()}.",
     )
+
+
+class ExternalKey(BaseModel):
+    """A field by which a record is known for certain."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    field: str = Field(
+        json_schema_extra=shown("Field", offers="fields", of="object"),
+        pattern=API_NAME,
+        description="API name of the record's field that holds the key, such as a customer number.",
+    )
+    sources: Paths = Field(
+        json_schema_extra=shown("Read from", offers="paths", add="Add a fallback"),
+        alias="from",
+        min_length=1,
+        description="Where the customer's own value is read, such as in its metadata.",
+    )
+    label: str = Field(
+        json_schema_extra=shown("Called"),
+        default="",
+        max_length=60,
+        description="What people call it, such as customer number. Without it, they read the field's name.",
+    )
+
+    @property
+    def called(self) -> str:
+        """Return what people read."""
+        return self.label or self.field
 
 
 class RecogniseSettings(BaseModel):
@@ -55,6 +87,14 @@ class RecogniseSettings(BaseModel):
         default=[],
         description="Where the id of its record may stand already, such as in the customer's metadata. A "
         "record with this id decides at once, and so does an existing link.",
+    )
+    keys: list[ExternalKey] = Field(
+        json_schema_extra=shown("External keys", add="Add a key"),
+        default=[],
+        max_length=5,
+        description="Fields that hold one value for one customer, such as a customer number or a tax id. The "
+        "same value decides before any likeness; if keys contradict each other, a person is asked. Neither "
+        "capitals nor spaces count.",
     )
     customer: Paths = Field(
         json_schema_extra=shown("Stripe customer", offers="paths", more=True, add="Add a fallback"),
@@ -90,14 +130,17 @@ class Recognise(StepKind):
     def compile(self, step_id: str, settings: Any) -> Step:
         """Return the search as a function over a batch."""
         told = {name: first_of(paths) for name in TOLD if (paths := getattr(settings, name))}
-        read = _Reading(first_of(settings.customer), told, first_of(settings.known or ["steps.none"]))
+        keys = {key.field: first_of(key.sources) for key in settings.keys}
+        known = first_of(settings.known or ["steps.none"])
+        read = _Reading(first_of(settings.customer), told, known, keys)
         return lambda batch, ports: _Recognising(step_id, settings, read, ports).take(batch)
 
     def check(self, settings: Any, earlier: Mapping[str, Earlier]) -> list[tuple[str, str]]:
-        """Return what is wrong with the slot."""
-        return (
-            [] if settings.slot == "salesforce" else [("slot", "Customers are found in the slot salesforce")]
-        )
+        """Return what is wrong with the slot and the keys."""
+        if settings.slot != "salesforce":
+            return [("slot", "Customers are found in the slot salesforce")]
+        fields = [key.field.lower() for key in settings.keys]
+        return [("keys", "Each field is one key")] if len(set(fields)) < len(fields) else []
 
 
 class _Reading:
@@ -108,14 +151,20 @@ class _Reading:
         customer: Callable[[Mapping[str, Any]], Any],
         told: Mapping[str, Callable[[Mapping[str, Any]], Any]],
         known: Callable[[Mapping[str, Any]], Any],
+        keys: Mapping[str, Callable[[Mapping[str, Any]], Any]],
     ) -> None:
         self._customer = customer
         self._told = told
         self._known = known
+        self._keys = keys
 
     def customer(self, item: Item) -> Customer:
         """Return the customer; what has no id of its own is known by what the run is about."""
         fields = {name: read(item.context) for name, read in self._told.items()}
+        values = ((name, read(item.context)) for name, read in self._keys.items())
+        keys = {name: value for name, value in values if external_value(value)}
+        if keys:
+            fields["external"] = keys
         return Customer(id_in(self._customer(item.context)) or item.root_id, fields)
 
     def known(self, item: Item) -> str:
@@ -134,12 +183,14 @@ class _Recognising:
         self._customers: list[Customer] = []
         self._answers: dict[int, Answer] = {}
         self._apart: set[int] = set()  # of whom a person said that they are none of those that were shown
+        self._keys = [key.field for key in settings.keys]
+        self._doubted: dict[int, tuple[str, str]] = {}  # known ids, and the keys that contradict them
 
     def take(self, batch: Sequence[Item]) -> list[Answer]:
         self._customers = [self._read.customer(item) for item in batch]
         self._by_person(batch)
-        self._take({place: self._read.known(batch[place]) for place in self._left()}, "id")
-        self._take(self._linked(), "link")
+        self._take({place: self._read.known(batch[place]) for place in self._left()}, ID)
+        self._take(self._linked(), LINK)
         left = self._left()
         found = self._ports.alike(
             self._settings.slot, self._settings.object, [self._customers[place] for place in left]
@@ -174,16 +225,25 @@ class _Recognising:
         for place, id in keys.items():
             if isinstance(found, IntegrationError):
                 self._answers[place] = found
+            elif id in found and by not in (PERSON, LINK) and (others := self._contradicts(place, found[id])):
+                if by == ID:
+                    self._doubted[place] = (id, others[0])
             elif id in found:
                 output = {"id": id, "record": found[id], "by": by, "score": (scores or {}).get(place)}
                 self._answers[place] = Done(output, exit="found", seen=self._seen(place))
+
+    def _contradicts(self, place: int, record: Record) -> list[str]:
+        """Return the external keys of which the customer and a record tell different values."""
+        mine = normalise(self._customers[place].fields)
+        return contradicting(mine, normalised(self._settings.object, record, self._keys))
 
     def _records(self, ids: Any) -> dict[str, Record] | IntegrationError:
         """Return the records of `ids` that are there, with what is compared and what later steps read."""
         values = list(dict.fromkeys(ids))
         if not values:
             return {}
-        names = dict.fromkeys(["Id", *fields_of(self._settings.object), *self._settings.fields])
+        compared = [*fields_of(self._settings.object), *self._keys]
+        names = dict.fromkeys(["Id", *compared, *self._settings.fields])
         request = {
             "object": self._settings.object,
             "field": "Id",
@@ -195,7 +255,18 @@ class _Recognising:
             return result
         return {record_id_in(id_of(record)): dict(record) for record in result["records"]}
 
-    def _by_likeness(self, answers: Mapping[int, Likeness]) -> None:
+    def _doubting(self, place: int, told: Likeness) -> Likeness:
+        """Return `told`, with the record whose id is known among the candidates, if keys contradict it."""
+        id, _ = self._doubted.get(place, ("", ""))
+        is_settled = told.answered in (Answered.UNREAD, Answered.EXPECTED) or told.by == PERSON
+        if not id or is_settled or id in told.apart:
+            return told
+        others = [one for one in told.candidates if one.id != id]
+        lines = (Line(SAME_KEY, "Id", LINKED), Line(OTHER_KEY, self._doubted[place][1], -LINKED))
+        return Likeness(Answered.PERHAPS, (Alike(id, 0.0, lines), *others), asked=told.asked)
+
+    def _by_likeness(self, heard: Mapping[int, Likeness]) -> None:
+        answers = {place: self._doubting(place, told) for place, told in heard.items()}
         for place, told in answers.items():
             if told.answered in (Answered.UNREAD, Answered.EXPECTED, Answered.NEW):
                 self._answers[place] = self._without_a_record(place, told)
@@ -247,9 +318,10 @@ class _Recognising:
         evidence = {
             "object": object_,
             "customer": customer.id,
-            "told": {name: customer.fields.get(name) for name in TOLD},
+            "told": _flat({name: customer.fields.get(name) for name in (*TOLD, "external")}),
             "lines": dict(told.asked),
-            "candidates": [_shown(object_, one, found[one.id]) for one in there],
+            "candidates": [_shown(object_, one, found[one.id], self._keys) for one in there],
+            "labels": {key.field: key.called for key in self._settings.keys},
         }
         word = "contact" if object_ == "Contact" else "account"
         # Without the name: everybody may read a question, and not everybody what customers are called.
@@ -261,11 +333,17 @@ class _Recognising:
         return {"customer": customer.id, **customer.fields}
 
 
-def _shown(object_: str, one: Alike, record: Record) -> dict[str, Any]:
+def _flat(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told with the external keys beside the rest."""
+    keys = told.pop("external", None) or {}
+    return {**told, **keys}
+
+
+def _shown(object_: str, one: Alike, record: Record, keys: Sequence[str]) -> dict[str, Any]:
     return {
         "id": one.id,
         "score": one.score,
-        "values": values_of(object_, record),
+        "values": _flat(values_of(object_, record, keys)),
         "waterfall": [list(line) for line in one.waterfall],
         "findings": [list(finding) for finding in one.findings],
     }

@@ -19,6 +19,7 @@ from flows.steps.by_id import SavingById, WithoutOne
 from flows.steps.caring import care_of
 from flows.steps.halving import in_smaller_calls
 from flows.steps.ids import record_id_in
+from flows.steps.refused import Refusals, settle
 from flows.steps.saving import Care, Job, check_record, mapped_fields, mapping_of, request
 from flows.steps.sides import InSalesforce
 from flows.steps.there import stands, unchanged
@@ -122,6 +123,7 @@ class _Updating(SavingById):
         self._settings = settings
         self._read_id = read_id
         self._read_rank = rank
+        self._refusals = Refusals(step_id, settings.object, "Id", ports)
 
     def _job(self, place: int, item: Item) -> Job | Answer:
         given = self._read_id(item.context)
@@ -138,10 +140,25 @@ class _Updating(SavingById):
 
     def _send(self, jobs: Sequence[Job]) -> Sequence[Result | Answer]:
         there = {job.place for job in jobs if self._agreeing is None and self._is_there(job)}
-        to_send = [job for job in jobs if job.place not in there]
-        requests = [{"id": job.key, **request(self._object, job, without="Id")} for job in to_send]
-        results = iter(in_smaller_calls(self._update_all, requests) if requests else ())
-        return [unchanged(job) if job.place in there else next(results) for job in jobs]
+        done: dict[int, Answer] = {job.place: unchanged(job) for job in jobs if job.place in there}
+        done |= {job.place: left for job in jobs if (left := self._refusals.left_out(job)) is not None}
+        to_send = [job for job in jobs if job.place not in done]
+        results: list[Result | Answer] = [*self._updated(to_send)]
+        for place, answer in settle(self._refusals, to_send, results, self._updated, lambda _: None).items():
+            results[place] = answer
+        sent = iter(results)
+        return [done[job.place] if job.place in done else next(sent) for job in jobs]
+
+    def _updated(self, jobs: Sequence[Job]) -> Sequence[Result]:
+        requests = [
+            {
+                "id": job.key,
+                **request(self._object, job, without="Id"),
+                **({"allow_duplicates": True} if self._refusals.is_saved_nonetheless(job) else {}),
+            }
+            for job in jobs
+        ]
+        return in_smaller_calls(self._update_all, requests) if requests else []
 
     def _update_all(self, requests: Sequence[dict[str, Any]]) -> Sequence[Result]:
         return self._ports.call_many(self._slot, "update", requests)

@@ -22,11 +22,12 @@ from flows.steps.following import Following
 from flows.steps.halving import in_smaller_calls
 from flows.steps.ids import LONGEST
 from flows.steps.parents import Orphan, Parent, Parents
+from flows.steps.refused import Chosen, Refusals, settle
 from flows.steps.saving import Care, Job, Saving, check_record, mapped_fields, mapping_of, request
 from flows.steps.sides import InSalesforce
 from flows.steps.there import stands, unchanged
 from flows.steps.two_way import RecordTwoWay, lines_of_record, two_way_field, unwritten
-from integrator.kernel.errors import IntegrationError
+from integrator.kernel.errors import Ambiguous, IntegrationError
 
 _LARGEST_AMOUNT = 2**63 - 1  # what the database holds
 
@@ -160,6 +161,8 @@ class _Upserting(Saving):
         self._worth = worth
         self._parents = parents
         self._following = following
+        self._refusals = Refusals(step_id, settings.object, settings.external_id, ports)
+        self._chosen: dict[int, str] = {}  # records that are updated by their ids, by place in the batch
 
     def upsert(self, batch: Sequence[Item]) -> list[Answer]:
         answers: dict[int, Answer] = {}
@@ -189,11 +192,24 @@ class _Upserting(Saving):
             for job in jobs
             if self._agreeing is None and stands(job, self._object, key, self._newest[job.key])
         }
-        results = iter(self._send_all([job for job in jobs if job.place not in there]))
-        return [
-            unchanged(job, created=False, external_id=job.key) if job.place in there else next(results)
+        done: dict[int, Result | Answer] = {
+            job.place: unchanged(job, created=False, external_id=job.key)
             for job in jobs
-        ]
+            if job.place in there
+        }
+        done |= {job.place: left for job in jobs if (left := self._refusals.left_out(job)) is not None}
+        for place, one in self._refusals.chosen([job for job in jobs if job.place not in done]).items():
+            if isinstance(one, Chosen):
+                self._choose(place, one)
+            else:
+                done[place] = one
+        results = iter(self._send_all([job for job in jobs if job.place not in done]))
+        return [done[job.place] if job.place in done else next(results) for job in jobs]
+
+    def _choose(self, place: int, one: Chosen) -> None:
+        said = {"field": self._settings.external_id, "code": "chosen", "message": one.note}
+        self._noted[place] = [*self._noted.get(place, []), said]
+        self._chosen[place] = one.record_id
 
     def _send_all(self, jobs: Sequence[Job]) -> Sequence[Result | Answer]:
         results: list[Result | Answer] = [*self._call_many(jobs)]
@@ -203,15 +219,36 @@ class _Upserting(Saving):
             if isinstance(result, IntegrationError)
         ]
         again: dict[int, Job] = {}
+        stopped: set[int] = set()  # what became of them is said of a parent, and not of the record itself
         for place, rescued in self._parents.rescue(self._step_id, orphans, self._ports).items():
             if rescued.answer is not None:
                 results[place] = rescued.answer
+                stopped.add(place)
             else:
                 self._noted[jobs[place].place] = rescued.notes
                 again[place] = jobs[place]._replace(record=rescued.turned(jobs[place].record))
         for place, result in zip(again, self._call_many(list(again.values())), strict=True):
             results[place] = result
-        return self._taking_over(jobs, results)
+        left = [place for place in range(len(jobs)) if place not in stopped]
+        saved = [again.get(place, jobs[place]) for place in left]
+        taken_over = self._taking_over(saved, [results[place] for place in left])
+        for place, outcome in zip(left, self._settled(saved, taken_over, together=len(jobs)), strict=True):
+            results[place] = outcome
+        return results
+
+    def _settled(
+        self, jobs: Sequence[Job], results: Sequence[Result | Answer], *, together: int
+    ) -> Sequence[Result | Answer]:
+        """Let people say what becomes of the records that are refused as duplicates."""
+        if not any(isinstance(result, Ambiguous) for result in results):
+            return results
+        taken: dict[int, Chosen] = {}
+        after = settle(self._refusals, jobs, results, self._call_many, taken.update, together=together)
+        for place, one in taken.items():
+            self._choose(jobs[place].place, one)
+        updated = self._call_many([jobs[place] for place in taken])
+        after |= dict(zip(taken, updated, strict=True))
+        return [after.get(place, result) for place, result in enumerate(results)]
 
     def _taking_over(self, jobs: Sequence[Job], results: list[Result | Answer]) -> Sequence[Result | Answer]:
         """Update the records that have the same value in another unique field and belong to nobody yet."""
@@ -221,7 +258,11 @@ class _Upserting(Saving):
         failed: list[Result] = [result if isinstance(result, IntegrationError) else {} for result in results]
         taken = taking_over.free_records(self._object, key, failed, self._ports)
         requests = [
-            {**request(self._object, jobs[place], without=""), "id": one.record_id}
+            {
+                **request(self._object, jobs[place], without=""),
+                "id": one.record_id,
+                **self._allowed(jobs[place]),
+            }
             for place, one in taken.items()
         ]
         answers = self._ports.call_many(self._settings.slot, "update", requests) if requests else ()
@@ -232,22 +273,30 @@ class _Upserting(Saving):
         return results
 
     def _call_many(self, jobs: Sequence[Job]) -> Sequence[Result]:
-        """Save each record by its external id, or the one that it was merged into by its own."""
-        survivors = self._following.survivors
-        merged = [place for place, job in enumerate(jobs) if job.key in survivors]
-        if not merged:
+        """Save each record by its external id; one that was merged or chosen by the id of what it is now."""
+        by_id = [place for place, job in enumerate(jobs) if self._is_by_id(job)]
+        if not by_id:
             return self._by_external_id(jobs)
-        others = [place for place, job in enumerate(jobs) if job.key not in survivors]
+        others = [place for place, job in enumerate(jobs) if not self._is_by_id(job)]
         results = dict(zip(others, self._by_external_id([jobs[place] for place in others]), strict=True))
-        requests = [self._to_survivor(jobs[place]) for place in merged]
+        requests = [self._to_record(jobs[place]) for place in by_id]
         answers = self._ports.call_many(self._settings.slot, "update", requests)
-        results.update(zip(merged, answers, strict=True))
+        results.update(zip(by_id, answers, strict=True))
         return [results[place] for place in range(len(jobs))]
 
-    def _to_survivor(self, job: Job) -> dict[str, Any]:
+    def _is_by_id(self, job: Job) -> bool:
+        return job.place in self._chosen or job.key in self._following.survivors
+
+    def _to_record(self, job: Job) -> dict[str, Any]:
+        if job.place in self._chosen:
+            asked = request(self._object, job, without="")
+            return {**asked, "id": self._chosen[job.place], **self._allowed(job)}
         asked = request(self._object, job, without=self._settings.external_id)
         values = self._following.values(job, asked["values"])
-        return {**asked, "id": self._following.survivors[job.key], "values": values}
+        return {**asked, "id": self._following.survivors[job.key], "values": values, **self._allowed(job)}
+
+    def _allowed(self, job: Job) -> dict[str, Any]:
+        return {"allow_duplicates": True} if self._refusals.is_saved_nonetheless(job) else {}
 
     def _by_external_id(self, jobs: Sequence[Job]) -> Sequence[Result]:
         field = self._settings.external_id
@@ -256,6 +305,7 @@ class _Upserting(Saving):
                 "external_id_field": field,
                 "external_id": job.key,
                 **request(self._object, job, without=field),
+                **self._allowed(job),
             }
             for job in jobs
         ]

@@ -6,16 +6,26 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from flows import causes, deadletters, editing, error_catalogue, mending, remedies
+from flows import (
+    causes,
+    deadletters,
+    editing,
+    error_catalogue,
+    explanations,
+    mending,
+    missing_parents,
+    remedies,
+    resuming,
+)
 from flows.forms import Approve, EditObject
 from flows.models import DeadLetter
 from flows.views.answers import done
-from flows.views.letters import TITLES
+from flows.views.letters import TITLES, explained
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.kernel.redact import redact_text
 from integrator.kernel.refusals import Unacceptable
@@ -96,6 +106,20 @@ def edit(request: HttpRequest, workspace: str, environment: str, letter: str) ->
     return done(request, "It is tried again with your changes.", back=_after(request, found))
 
 
+@require("deadletters.explain")
+@require_POST
+def explain(request: HttpRequest, workspace: str, environment: str, letter: str) -> HttpResponse:
+    """Have a hosted model explain it, and show what it wrote, or why it did not."""
+    found = _found(request, letter)
+    try:
+        explanations.explain(found, actor=scope_of(request).actor, now=timezone.now())
+    except explanations.NotExplained as refusal:
+        return _page(request, found, not_explained=str(refusal), status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    # Elsewhere than here, so that the page can be loaded anew and goes on following what changes.
+    place = {"workspace": workspace, "environment": environment, "letter": found.public_id}
+    return redirect(f"{reverse('flows:letter', kwargs=place)}#explanation")
+
+
 def _page(
     request: HttpRequest, found: DeadLetter, *, status: HTTPStatus = HTTPStatus.OK, **more: Any
 ) -> HttpResponse:
@@ -107,11 +131,21 @@ def _page(
         "title": TITLES.get(found.code, verdict.title),
         "message": redact_text(found.message),
         "many": same.count(),
+        "parent": missing_parents.standing_of(found),
+        **explained(request, found),
         "workspace": scope.workspace,
         "environment": here,
+        "resume": _resume(found),
         **_help(found, may_read=scope.can("runs.payload")),
     }
     return render(request, "flows/letter.html", {**context, **more}, status=status)
+
+
+def _resume(found: DeadLetter) -> resuming.Offer | None:
+    """Return whether an open letter's run can go on at its failed step; an event without a run has none."""
+    if found.resolved_at is not None or found.run is None:
+        return None
+    return resuming.offer(found.run, timezone.now())
 
 
 def _help(found: DeadLetter, *, may_read: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Max, Min, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -13,10 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flows import causes, deadletters, error_catalogue
+from flows import causes, deadletters, error_catalogue, explanations, missing_parents, reruns
 from flows.forms import Discard
 from flows.models import Cause, DeadLetter
-from flows.views import arranged, group_retries
+from flows.views import arranged, group_retries, run_acts
 from flows.views.answers import done
 from flows.views.trends import Chart
 from integrator.accounts.access import environment_of, require, scope_of
@@ -59,10 +60,11 @@ def dead_letters(request: HttpRequest, workspace: str, environment: str) -> Http
     """Show what waits for a person, the cause with the newest letter first."""
     here, now = environment_of(request), timezone.now()
     wanted = arranged.wanted(request)
-    groups = _groups(causes.narrowed(causes.open_letters(here), here, wanted, now=now), here, now)
+    letters = causes.narrowed(causes.open_letters(here), here, wanted, now=now)
+    groups = _groups(letters, here, now)
     context = {
         "groups": groups,
-        "total": sum(group.count for group in groups),
+        "left_out": _left_out(letters, len(groups)),
         "filters": arranged.filters(request, wanted, now=now),
         "now": now,
         "workspace": scope_of(request).workspace,
@@ -81,6 +83,8 @@ def group(request: HttpRequest, workspace: str, environment: str, fingerprint: s
     page = Page.of(letters.select_related(*WITH_ALL), request)
     context = {
         "group": groups[0] if groups else None,
+        "parent": missing_parents.standing_of(groups[0].newest) if groups else None,
+        **(explained(request, groups[0].newest) if groups else {}),
         "page": page,
         "fingerprint": fingerprint,
         "now": now,
@@ -90,6 +94,14 @@ def group(request: HttpRequest, workspace: str, environment: str, fingerprint: s
         **group_retries.latest(here, fingerprint, now=now),
     }
     return render(request, "flows/letter_group.html", context)
+
+
+def explained(request: HttpRequest, letter: DeadLetter) -> dict[str, Any]:
+    """Return what a model has said of it, and what it would be sent; nothing where it may not be asked."""
+    if letter.resolved_at is not None or not explanations.may_be_asked(letter):
+        return {}
+    asks = scope_of(request).can("deadletters.explain")
+    return {"explanation": explanations.known(letter), "to_send": explanations.sent(letter) if asks else ""}
 
 
 def _groups(letters: QuerySet[DeadLetter], environment: Environment, now: datetime) -> Sequence[Group]:
@@ -118,6 +130,13 @@ def _groups(letters: QuerySet[DeadLetter], environment: Environment, now: dateti
     return [replace(group, cause=known.get(group.fingerprint)) for group in groups]
 
 
+def _left_out(letters: QuerySet[DeadLetter], shown: int) -> int:
+    """Return how many causes there are beyond those that are shown."""
+    if shown < MOST_GROUPS:
+        return 0
+    return letters.order_by().values("fingerprint").distinct().count() - shown
+
+
 def _group(count: int, first: datetime, last: datetime, newest: DeadLetter, trend: Chart) -> Group:
     told = error_catalogue.explain(
         error_class=newest.error_class, code=newest.code, field=newest.field, message=newest.message
@@ -134,11 +153,18 @@ def _group(count: int, first: datetime, last: datetime, newest: DeadLetter, tren
 def retry(request: HttpRequest, workspace: str, environment: str, letter: str) -> HttpResponse:
     """Try one letter again."""
     found = get_object_or_404(_all(request), public_id=letter)
+    by: dict[str, Any] = {"actor": scope_of(request).actor, "now": timezone.now()}
+    back = _back(request)
     try:
-        deadletters.retry(letter=found, actor=scope_of(request).actor, now=timezone.now())
-    except deadletters.AlreadyHandled as refusal:
+        if request.POST.get("from") == reruns.FAILED_STEP and found.run is not None:
+            doing = reruns.retry(run=found.run, start=reruns.FAILED_STEP, **by)
+            told, back = "It goes on at the failed step.", run_acts.address_of(request, doing)
+        else:
+            deadletters.retry(letter=found, **by)
+            told = "It is tried again. Its object is read first."
+    except (deadletters.AlreadyHandled, reruns.Busy, reruns.NotPossible) as refusal:
         return refuse(request, str(refusal))
-    return done(request, "It is tried again. Its object is read first.", back=_back(request))
+    return done(request, told, back=back)
 
 
 @require("deadletters.retry")
@@ -149,7 +175,7 @@ def retry_group(request: HttpRequest, workspace: str, environment: str, fingerpr
     count = deadletters.retry_all(letters=letters, actor=scope_of(request).actor, now=timezone.now())
     if not count:
         return refuse(request, "Nothing was left to retry: somebody was quicker.")
-    return done(request, f"{count} {'is' if count == 1 else 'are'} tried again.", back=_back(request))
+    return done(request, f"{count:,} {'is' if count == 1 else 'are'} tried again.", back=_back(request))
 
 
 @require("deadletters.discard")
@@ -185,7 +211,7 @@ def discard_group(request: HttpRequest, workspace: str, environment: str, finger
     count = deadletters.discard_all(letters=letters, reason=reason, actor=actor, now=timezone.now())
     if not count:
         return refuse(request, "Nothing was left to discard: somebody was quicker.")
-    told = f"{count} {'is' if count == 1 else 'are'} discarded. The reason stands in the audit trail."
+    told = f"{count:,} {'is' if count == 1 else 'are'} discarded. The reason stands in the audit trail."
     return done(request, told, back=_back(request))
 
 

@@ -35,15 +35,15 @@ class Lines(forms.Form):
         help_text="Off, only an id, a link or an earlier decision is taken without asking.",
     )
     auto = forms.FloatField(
-        label="Sure from (bits)", help_text="The least score of a sure likeness.", **_BITS
+        label="Sure from (points)", help_text="The least score of a sure likeness.", **_BITS
     )
     margin = forms.FloatField(
-        label="Ahead of the next by (bits)",
+        label="Ahead of the next by (points)",
         help_text="So far the best record has to be ahead of the next one to be sure.",
         **_BITS,
     )
     review = forms.FloatField(
-        label="Ask a person from (bits)",
+        label="Ask a person from (points)",
         help_text="Below it, a customer is new. Lower finds more duplicates, and asks more.",
         **_BITS,
     )

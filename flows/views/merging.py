@@ -35,7 +35,7 @@ TABS: tuple[narrow.Tab, ...] = (
     narrow.Tab("failed", "To look at", Q(state=State.FAILED, seen_at=None), "err"),
     narrow.Tab("done", "Done", Q(state=State.DONE)),
     narrow.Tab("refused", "Refused", Q(state=State.REFUSED)),
-    narrow.Tab("checked", "Only looked at", Q(state=State.CHECKED)),
+    narrow.Tab("checked", "Only previewed", Q(state=State.CHECKED)),
 )
 SAID = {
     State.RUNNING: ("The records are being merged.", "info"),
@@ -52,9 +52,13 @@ def listed(request: HttpRequest, workspace: str, environment: str) -> HttpRespon
     """List the merges of the environment, newest first."""
     here = environment_of(request)
     tab = narrow.tab_of(TABS, request.GET.get("state", ""))
-    found = _all(here)
+    found = all_at(here)
+    may_see_names = scope_of(request).can("runs.payload")  # they are contents of records
+    bulky = [name for name in Merge.BULKY if not (may_see_names and name == "before")]
+    page = Page.of(found.filter(tab.condition).defer(*bulky), request, size=25)
     context = {
-        "page": Page.of(found.filter(tab.condition).defer(*Merge.BULKY), request),
+        "page": page,
+        "rows": [(one, *_named(one, may_see_names)) for one in page.rows],
         "tab": tab,
         "tabs": narrow.counts(found, TABS),
         **place_of(request),
@@ -124,12 +128,13 @@ def before(request: HttpRequest, workspace: str, environment: str, merge: str) -
     return answer
 
 
-def _all(here: Environment) -> QuerySet[Merge]:
+def all_at(here: Environment) -> QuerySet[Merge]:
+    """Return the merges of an environment, those that were only looked at among them."""
     return Merge.objects.filter(connection__environment=here).select_related("connection__environment")
 
 
 def _found(request: HttpRequest, public_id: str) -> Merge:
-    rows = _all(environment_of(request)).select_related("connection__environment__workspace")
+    rows = all_at(environment_of(request)).select_related("connection__environment__workspace")
     return get_object_or_404(rows, public_id=public_id)
 
 
@@ -155,6 +160,16 @@ def _page(request: HttpRequest, found: Merge, form: MergeGo | None = None) -> Ht
         **place_of(request),
     }
     return render(request, "flows/merge.html", context, status=422 if form is not None else 200)
+
+
+def _named(found: Merge, may_see_names: bool) -> tuple[tuple[str, str], list[tuple[str, str]]]:
+    """Return id and name of the record that stays, and of those merged into it; the name may be empty."""
+    try:
+        records = found.records() if may_see_names else {}
+    except vault.Unreadable:
+        records = {}
+    kept, *given = [(one, name_of(records[one]) if one in records else "") for one in found.ids]
+    return kept, given
 
 
 def _contents(found: Merge) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import trigger_client_event
 
+from connectors.salesforce.merging import MERGEABLE
 from flows import evidence, reviews
 from flows.engine import approving
 from flows.forms import Answer, Discard
@@ -33,15 +34,18 @@ def questions(request: HttpRequest, workspace: str, environment: str) -> HttpRes
     here, past = environment_of(request), request.GET.get("show") == "closed"
     kind = request.GET.get("kind", "")
     kind = kind if kind in Review.Kind.values else ""
-    found = _all(here).filter(**({"kind": kind} if kind else {}))
+    found, scope = _all(here).filter(**({"kind": kind} if kind else {})), scope_of(request)
+    page = Page.of(found.filter(closed_at__isnull=not past).select_related(*WITH_ALL), request)
+    names = evidence.names_of(page.rows) if scope.can("runs.payload") else {}
     context = {
-        "page": Page.of(found.filter(closed_at__isnull=not past).select_related(*WITH_ALL), request),
+        "page": page,
+        "rows": [(one, names.get(one.pk, "")) for one in page.rows],
         "past": past,
         "open_count": found.open().count(),
         "closed_count": found.filter(closed_at__isnull=False).count(),
         "kind": kind,
         "kinds": Review.Kind.choices,
-        "workspace": scope_of(request).workspace,
+        "workspace": scope.workspace,
         "environment": here,
     }
     return render(request, "flows/questions.html", context)
@@ -70,6 +74,8 @@ def question(request: HttpRequest, workspace: str, environment: str, review: str
 def _merge_url(review: Review, asked: evidence.Asked, place: dict[str, str]) -> str:
     """Return where records that are shown beside each other are merged; nothing with fewer than two."""
     if asked.beside is None or len(asked.beside.columns) < 2 or review.closed_at is not None:
+        return ""
+    if asked.beside.object not in MERGEABLE:
         return ""
     told = {
         "connection": review.pair.salesforce.public_id,

@@ -71,7 +71,7 @@ def retry(request: HttpRequest, workspace: str, environment: str, run: str) -> H
     told = (
         "It is done once more." if doing.pk == found.pk else f"The run {doing.public_id} does it once more."
     )
-    return done(request, f"{told} Its object is read first.", back=_address(request, doing))
+    return done(request, f"{told} Its object is read first.", back=address_of(request, doing))
 
 
 @require("runs.cancel")
@@ -90,7 +90,7 @@ def cancel(request: HttpRequest, workspace: str, environment: str, run: str) -> 
     except REFUSALS as refusal:
         return refuse(request, str(refusal))
     return done(
-        request, "It is cancelled. What it has done already stays done.", back=_address(request, found)
+        request, "It is cancelled. What it has done already stays done.", back=address_of(request, found)
     )
 
 
@@ -98,6 +98,7 @@ def _run(request: HttpRequest, public_id: str) -> Run:
     return get_object_or_404(Run, pair__environment=environment_of(request), public_id=public_id)
 
 
-def _address(request: HttpRequest, run: Run) -> str:
+def address_of(request: HttpRequest, run: Run) -> str:
+    """Return where a run of the environment is shown."""
     place = {"workspace": scope_of(request).workspace.slug, "environment": environment_of(request).slug}
     return reverse("flows:run", kwargs={**place, "run": run.public_id})

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from connectors.models import Connection
-from flows import narrowing, stepping
+from flows import narrowing, resuming, stepping
 from flows.finding import Place
 from flows.models import DeadLetter, Flow, FlowVersion, Link, Review, Run, SavedView
 from flows.narrowing import Filters
@@ -89,11 +89,14 @@ def run(request: HttpRequest, workspace: str, environment: str, run: str) -> Htt
     )
     may_read = scope.can("runs.payload")
     body = traces.body_of(found.event) if may_read else None
+    now = timezone.now()
+    letter = DeadLetter.objects.unresolved().filter(run=found).first()
     context: dict[str, Any] = {
         "run": found,
-        "acts": run_acts.acts_of(found, timezone.now()),
+        "acts": run_acts.acts_of(found, now),
         "tries": traces.tries_of(found, values=may_read),
-        "letter": DeadLetter.objects.unresolved().filter(run=found).first(),
+        "letter": letter,
+        "resume": resuming.offer(found, now) if letter is not None else None,
         "question": Review.objects.open().filter(run=found).first(),
         "siblings": _siblings(found),
         "links": _links(found),
@@ -110,10 +113,11 @@ def _curl(found: Run) -> dict[str, str]:
     """Return the REST calls that show the run and have it done again, with a place for a token in them."""
     address = f"{settings.PUBLIC_URL}/api/v1/runs/{found.public_id}/"
     who = '-H "Authorization: Bearer $INTEGRATOR_TOKEN"'
-    body = "-H 'Content-Type: application/json' -d '{\"version\": \"own\"}'"
+    retry = f"curl -X POST {who} -H 'Content-Type: application/json' -d '{{}}' '{address}retry/'"
     return {
         "show": f"curl {who} '{address}'",
-        "retry": f"curl -X POST {who} {body} '{address}retry/'",
+        "retry": retry.format('{"version": "own"}'),
+        "resume": retry.format('{"from": "failed_step"}'),
     }
 
 

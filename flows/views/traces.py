@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from connectors.salesforce.ids import as_18
 from flows import error_catalogue, payloads
+from flows.engine.ways import CARRIED
 from flows.models import Attempt, Event, Run
 from flows.steps import registry
 from flows.views.summaries import EXITS
@@ -50,6 +51,8 @@ class Step:
     notes: list[str]
     error: Error | None
     has_values: bool
+    taken_from: int = 0  # the number of the try that found it, where this one took it over
+    taken_at: datetime | None = None
 
     @property
     def label(self) -> str:
@@ -163,18 +166,21 @@ def _step(entry: Mapping[str, Any], values: bool) -> Step:
     error, ending, kind = entry.get("error"), str(entry.get("exit") or ""), str(entry.get("kind", ""))
     name = _source(entry, kind) if entry.get("step") == "source" else entry.get("title") or entry.get("step")
     around = entry.get("within") or ()  # the steps that took the sub-flow that it came with
+    taken = entry.get(CARRIED) or {}
     return Step(
         id=str(entry.get("step", "")),
         kind=kind,
         title=redact_text(" › ".join(map(str, [*around, name or ""]))),
         exit="" if ending == "next" else ending,
-        ms=_milliseconds(entry.get("ms")),
+        ms="" if taken else _milliseconds(entry.get("ms")),
         state="failed" if error else "ended" if "exit" in entry and not ending else "done",
         input=redact(entry.get("input")) if values else None,
         output=redact(entry.get("output")) if values else None,
         notes=_notes(entry) if values else [],
         error=_error(error) if isinstance(error, Mapping) else None,
         has_values=values and (entry.get("input") is not None or entry.get("output") is not None),
+        taken_from=taken.get("attempt", 0),
+        taken_at=datetime.fromisoformat(taken["at"]) if taken else None,
     )
 
 

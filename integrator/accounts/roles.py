@@ -36,6 +36,7 @@ POLICY: dict[str, frozenset[Role]] = {
     "deadletters.arrange": frozenset({Role.OPERATOR, Role.ADMIN}),
     "deadletters.mend": frozenset({Role.OPERATOR, Role.ADMIN}),
     "deadletters.edit_money": frozenset({Role.ADMIN}),
+    "deadletters.explain": frozenset({Role.OPERATOR, Role.ADMIN}),
     "reviews.answer": frozenset({Role.OPERATOR, Role.ADMIN}),
     # Which approvals a role may decide says each of them; people that it names may have any of these.
     "approvals.decide": EVERYBODY - {Role.AUDITOR},
@@ -83,6 +84,7 @@ MEANING: dict[str, str] = {
     "deadletters.arrange": "assign, put off or tag dead letters",
     "deadletters.mend": "edit dead letters, approve their remedies or keep these as rules",
     "deadletters.edit_money": "change amounts or currencies in dead letters",
+    "deadletters.explain": "have a hosted model explain dead letters",
     "reviews.answer": "answer questions",
     "approvals.decide": "approve or decline",
     "match_rules.manage": "change when a customer is taken for one that is known",

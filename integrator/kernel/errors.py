@@ -62,7 +62,15 @@ class Declined(IntegrationError):
 
 
 class Ambiguous(IntegrationError):
-    """Several records fit and a person has to choose."""
+    """
+    Several records fit and a person has to choose.
+
+    `records` are those that were named, each as object and id; `may_save` says that the other side would take
+    the record all the same, if it is told to.
+    """
+
+    records: tuple[tuple[str, str], ...] = ()
+    may_save: bool = False
 
 
 class Missing(IntegrationError):

@@ -21,6 +21,7 @@ Z_STILL = 2.5  # as surprising as this, an incident goes on
 LEAST_EVENTS = 4
 FORGETS = 0.5 ** (1 / 2880)  # half of what is known is ten days old
 DISPERSION = 1.1
+LEAST_TOLD = 0.05  # fewer would read as 0.0, and a thousand times as many
 
 
 class Look(NamedTuple):
@@ -103,6 +104,8 @@ def _since(ring: list[list[float]], rate: float, total: float) -> tuple[float, f
 def _found(share: Share, kind: str, best: tuple[float, float, float]) -> Look:
     z, seen, usual = best
     lo, hi = band(usual, DISPERSION)
-    times = seen / usual if usual else math.inf
-    reason = f"{seen:,.0f} {share.words} where about {usual:,.1f} are usual, {times:,.1f} times as many."
-    return Look(True, True, kind, z, seen, usual, lo, hi, reason)
+    if usual < LEAST_TOLD:
+        than = "hardly any are usual."
+    else:
+        than = f"about {usual:,.1f} are usual, {seen / usual:,.1f} times as many."
+    return Look(True, True, kind, z, seen, usual, lo, hi, f"{seen:,.0f} {share.words} where {than}")

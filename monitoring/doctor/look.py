@@ -17,7 +17,7 @@ class Look:
     One examination of the installation, at `now`.
 
     Whatever belongs to a workspace is looked at and named for `connections` alone, so that a page tells
-    nobody of another workspace. With `ask`, Stripe and Salesforce are called.
+    nobody of another workspace. With `ask`, Stripe, Salesforce and our public address are called.
     """
 
     now: datetime

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import redis
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -167,12 +166,15 @@ def broker(look: Look) -> Finding:
     """Reach Redis, where it is used."""
     if not settings.REDIS_URL:
         return well("redis", "not used: processes wake each other by the database")
+    import redis  # noqa: PLC0415  # it takes 6 MB of each process, which an installation without does without
+
     try:
         with redis.Redis.from_url(settings.REDIS_URL, **settings.REDIS_TIMEOUTS) as asked:
             asked.ping()
     except (redis.RedisError, ValueError) as failure:
-        said = redact_text(str(failure)) if isinstance(failure, redis.RedisError) else "no address of a Redis"
-        return warning("redis", said, "Check REDIS_URL. Nothing is lost meanwhile, only slower.")
+        away = f"does not answer: {redact_text(str(failure))}"
+        said = away if isinstance(failure, redis.RedisError) else "no address of a Redis"
+        return warning("redis", said, "Start it, or check REDIS_URL. Nothing is lost meanwhile, only slower.")
     return well("redis", "Redis answers")
 
 

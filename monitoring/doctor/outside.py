@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import islice
 
+import requests
 from django.conf import settings
 from django.db.models import Max, Q
 
-from connectors import connections
+from connectors import connections, outbound
 from connectors.models import Connection, WebhookSecret
-from monitoring.doctor.findings import Finding, broken, warning, well
+from monitoring.doctor.findings import Finding, State, broken, warning, well
 from monitoring.doctor.look import Look, named, page_of
 from monitoring.doctor.machine import is_loopback, is_public
 from monitoring.gathering import ENOUGH_FOUND, SILENCE
@@ -21,6 +25,9 @@ CONNECTION, WEBHOOKS = "connection", "webhooks"
 ACTOR = "doctor"
 SCARCE = 0.8  # of the calls that the other system allows a day
 SETTLED = timedelta(days=1)  # after which an endpoint should have been delivered to
+ANSWERS_WITHIN = 8.0  # seconds
+ALIVE = b"ok"  # what our own /healthz says
+PART = 64  # bytes, of which four are read: another's answer may have any size
 
 
 # Connections
@@ -83,11 +90,12 @@ def webhooks(look: Look) -> Iterator[Finding]:
     found = look.of(Connection.System.STRIPE)
     if not found:
         yield well(WEBHOOKS, "there is no connection to Stripe")
+    silent = lru_cache(maxsize=1)(_silent)  # asked once, and not for each connection
     for one in found:
-        yield _webhooks(look, one)
+        yield _webhooks(look, one, silent)
 
 
-def _webhooks(look: Look, one: Connection) -> Finding:
+def _webhooks(look: Look, one: Connection, silent: Callable[[], str]) -> Finding:
     about, page = named(one), page_of(one)
     if one.settings.get("walk_only"):
         return well(WEBHOOKS, "none by choice: events are read from Stripe's list", about=about)
@@ -116,7 +124,14 @@ def _webhooks(look: Look, one: Connection) -> Finding:
         )
     oldest = endpoints.order_by("created_at").values_list("created_at", flat=True)[0]
     last = WebhookSecret.objects.filter(endpoint__in=endpoints).aggregate(last=Max("last_used_at"))["last"]
-    return _delivered(look, one, last_at=last, since=oldest)
+    delivered = _delivered(look, one, last_at=last, since=oldest)
+    problem = silent() if look.ask and not is_loopback(one.base_url) else ""
+    if not problem:
+        return delivered
+    if delivered.state is State.BROKEN:  # and this may be why
+        return replace(delivered, detail=f"{delivered.detail}, and {problem}")
+    remedy = "See whether its name, certificate and proxy lead here. A network may forbid this way alone."
+    return warning(WEBHOOKS, problem, remedy, about=about, page=page)
 
 
 def _unreachable(one: Connection) -> str:
@@ -127,6 +142,22 @@ def _unreachable(one: Connection) -> str:
         return f"Stripe cannot reach {settings.PUBLIC_URL}, which is this machine alone"
     if not settings.PUBLIC_URL.startswith("https://"):
         return f"Stripe delivers to https addresses alone, not to {settings.PUBLIC_URL}"
+    return ""
+
+
+def _silent() -> str:
+    """Return how our public address fails to answer when it is asked from here, as anybody may ask it."""
+    try:
+        with outbound.within(ANSWERS_WITHIN):
+            answer = outbound.session().get(f"{settings.PUBLIC_URL}/healthz", stream=True)
+            with answer:
+                said = b"".join(islice(answer.iter_content(PART), 4))
+    except requests.exceptions.SSLError:
+        return f"{settings.PUBLIC_URL} has no certificate that Stripe would accept"
+    except requests.RequestException as failure:
+        return f"{settings.PUBLIC_URL} does not answer when it is asked from here ({type(failure).__name__})"
+    if answer.status_code != 200 or said.strip() != ALIVE:
+        return f"somebody else answers at {settings.PUBLIC_URL} (HTTP {answer.status_code})"
     return ""
 
 

@@ -38,6 +38,7 @@ SEALED: tuple[tuple[type[Model], str], ...] = (
     (WebhookSecret, "ciphertext"),
     (Event, "body"),
     (Attempt, "trace"),
+    (Attempt, "found"),
     (Run, "kept"),
     (Mending, "content"),
     (SavedFix, "content"),

@@ -37,7 +37,7 @@ def workers(look: Look) -> Finding:
 def _beats(look: Look, state: queries.Progress) -> str:
     last = Worker.objects.aggregate(last=Max("expires_at"))["last"]
     if last is None:
-        return "none has had anything to do yet"
+        return "none has had anything to do yet" if state.oldest_ready_at is None else "none has begun yet"
     # Each beat puts the end of the lease off by its whole length.
     return f"{state.workers} alive, last beat {look.ago(last - lanes.LEASE)}"
 

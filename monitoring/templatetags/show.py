@@ -10,13 +10,16 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from flows.models import Run
+from flows.models import Event, Run
+from flows.models.parents import errand_of
 from integrator.kernel.redact import redact_text
 from monitoring import navigation as places
 from monitoring import shown
 from monitoring import words as wording
 
 register = template.Library()
+
+FETCHED = "Made here, to fetch what a record refers to"
 
 
 @register.simple_tag
@@ -70,9 +73,9 @@ def steps_in_words(letters: str) -> str:
 
 
 @register.filter
-def lasting(length: timedelta) -> str:
-    """Write a length of time as people say it."""
-    return wording.duration(length)
+def lasting(length: timedelta | int) -> str:
+    """Write a length of time, or so many seconds, as people say it."""
+    return wording.duration(length if isinstance(length, timedelta) else timedelta(seconds=length))
 
 
 @register.filter
@@ -82,9 +85,9 @@ def words(name: str) -> str:
 
 
 @register.filter
-def origin_in_words(origin: str) -> str:
+def came_in_words(event: Event) -> str:
     """Say how an event came in."""
-    return shown.ORIGINS.get(origin, origin)
+    return FETCHED if errand_of(event.external_id) else shown.ORIGINS.get(event.origin, event.origin)
 
 
 @register.filter

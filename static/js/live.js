@@ -28,7 +28,7 @@ function follow() {
   let tabsDue = 0;
   let tabsAsked = 0;
   const counted = topics.map((topic) => COUNTED[topic]).find(Boolean);
-  const waiting = () => document.getElementById(counted)?.textContent;
+  const waiting = () => document.getElementById(counted)?.dataset.count; // the text stops at 999
   let waited = waiting();
   let refreshAt = 0;
 
@@ -88,7 +88,7 @@ function follow() {
     } else if (counted && waiting() !== waited) {
       waited = waiting();
       pill("The list has changed");
-    } else if (topics.includes("alerts") && news.querySelector("[data-alerts]")) {
+    } else if (["alerts", "payments"].some((topic) => topics.includes(topic) && news.querySelector(`[data-${topic}]`))) {
       document.body.dispatchEvent(new CustomEvent("refresh", { bubbles: true }));
     }
     if (news.querySelector("[data-stale]")) count();

@@ -61,10 +61,10 @@ for (const note of document.querySelectorAll("[data-toast]")) toast(note.dataset
 
 // The workspace's own time zone where it has chosen one, and the reader's otherwise.
 const timeZone = document.body.dataset.zone || undefined;
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone });
-const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone });
-const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", timeZone });
+// Written as the server writes them (24 Nov 2026), in whatever language the browser is: the words around are English.
+const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone });
+const minute = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone });
+const parts = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", year: "numeric", timeZone });
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
@@ -74,18 +74,23 @@ function ago(moment) {
   return relative.format(Math.round(seconds / size), unit);
 }
 
+function dateOf(moment) {
+  const { day, month, year } = Object.fromEntries(parts.formatToParts(moment).map((part) => [part.type, part.value]));
+  return { day: `${day} ${month}`, year };
+}
+
 function localise(root) {
+  const now = dateOf(new Date());
   for (const element of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(element.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    const today = year.format(moment) === year.format(new Date());
-    const sameYear = year.format(moment).replace(day.format(moment), "") === year.format(new Date()).replace(day.format(new Date()), "");
+    const { day, year } = dateOf(moment);
     const time = (element.dataset.style === "minute" ? minute : clock).format(moment);
+    const date = year === now.year ? day : `${day} ${year}`;
     if (element.dataset.style === "ago") element.textContent = ago(moment);
-    else if (today) element.textContent = time;
-    else element.textContent = `${(sameYear ? day : year).format(moment)}, ${time}`;
+    else element.textContent = day === now.day && year === now.year ? time : `${date}, ${time}`;
     const utc = `${moment.toISOString().slice(0, 19).replace("T", " ")} UTC`;
-    element.title = element.dataset.style === "ago" ? `${moment.toLocaleString(undefined, { timeZone })}${timeZone ? ` ${timeZone}` : ""} · ${utc}` : `${ago(moment)} · ${utc}`;
+    element.title = element.dataset.style === "ago" ? `${day} ${year}, ${time}${timeZone ? ` ${timeZone}` : ""} · ${utc}` : `${ago(moment)} · ${utc}`;
   }
 }
 
@@ -167,10 +172,44 @@ document.addEventListener("htmx:confirm", (event) => {
   dialog.showModal();
 });
 
+// A button that waits for its answer is disabled, which takes the focus from it: it comes back with the answer.
+let asking = null;
+document.addEventListener("htmx:beforeRequest", ({ detail: { elt } }) => {
+  asking = elt.contains(document.activeElement) ? document.activeElement : null;
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { elt } }) => {
+  if (document.activeElement === document.body && elt.contains(asking)) asking.focus({ preventScroll: true });
+});
+
+// Where the focus goes if what has it is taken away: to the entry that it was of, or to the one that stands in its
+// place. Never to another button, which somebody who presses Enter twice would press.
+function places(focused) {
+  const entry = focused.closest("article, tr, li");
+  const part = focused.closest("[data-refresh]");
+  return [entry, entry?.nextElementSibling, entry?.previousElementSibling, part, document.getElementById("main")];
+}
+
+function settle(wanted) {
+  const place = wanted.find((one) => one?.isConnected);
+  if (!place) return;
+  if (!place.hasAttribute("tabindex")) place.setAttribute("tabindex", "-1");
+  place.focus({ preventScroll: true });
+}
+
 // Parts of a page that an act has changed are read again and changed where they stand, so that the
 // focus, open folds and open dialogs stay as they are.
 let reading = false;
 let again = false;
+
+// What somebody has changed in other forms and not sent yet stays as well, until its own form is sent.
+const unsent = new WeakSet();
+for (const type of ["input", "change"]) document.addEventListener(type, (event) => unsent.add(event.target));
+document.addEventListener("reset", (event) => sentOff(event.target));
+document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) sentOff(event.detail.elt); });
+
+function sentOff(form) {
+  for (const field of form.elements ?? []) unsent.delete(field);
+}
 
 async function refresh() {
   if (reading) {
@@ -184,13 +223,14 @@ async function refresh() {
     localise(fresh);
     const focused = document.activeElement;
     // What somebody types stays as it is; a focused button or switch shows its new state.
+    const wanted = places(focused);
     const ignoreActiveValue = focused.matches("input, textarea, select");
     for (const part of document.querySelectorAll("[data-refresh]")) {
       const next = fresh.getElementById(part.id);
-      if (next) Idiomorph.morph(part, next, { morphStyle: "outerHTML", ignoreActiveValue, callbacks: { beforeAttributeUpdated } });
+      if (next) Idiomorph.morph(part, next, { morphStyle: "outerHTML", ignoreActiveValue, callbacks: { beforeNodeMorphed: (element) => !unsent.has(element), beforeAttributeUpdated } });
     }
     htmx.process(document.body);
-    if (!focused.isConnected) document.getElementById("main")?.focus({ preventScroll: true });
+    if (!focused.isConnected) settle(wanted);
     document.dispatchEvent(new CustomEvent("refreshed"));
   }
   reading = false;
@@ -201,6 +241,8 @@ async function refresh() {
 }
 
 function beforeAttributeUpdated(name, element) {
+  // Without the tabindex that `settle` gave it, an entry would lose the focus at the next look.
+  if (name === "tabindex" && element === document.activeElement) return false;
   return !(name === "open" && element.matches("details, dialog"));
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.management.commands.drain import Command as Drain
 from flows.management.commands.pool import Command as Pool
 from integrator.management.commands.watch import Command as Watch
 from tests.architecture.source import ROOT
@@ -29,7 +30,16 @@ OF_OTHERS = {"cel_expr_python", "fastavro", "grpc", "numpy"}
     ("modules", "heavy"),
     [
         pytest.param(["flows.drain"], {*CLIENTS, *OF_OTHERS, "integrator.urls"}, id="a worker"),
-        pytest.param(["integrator.asgi", "integrator.urls"], OF_OTHERS - {"fastavro"}, id="who serves pages"),
+        pytest.param(
+            ["integrator.asgi", "integrator.urls"],
+            {"psycopg", "redis", *OF_OTHERS} - {"fastavro"},
+            id="who serves pages",
+        ),
+        pytest.param(
+            ["flows.management.commands.work"],
+            {*CLIENTS, *OF_OTHERS, "integrator.urls", "monitoring.urls", "rest_framework.serializers"},
+            id="a supervisor",
+        ),
         pytest.param(["flows.listening"], {"cel_expr_python", "numpy", "integrator.urls"}, id="a listener"),
     ],
 )
@@ -48,4 +58,4 @@ def test_on_sqlite_no_process_loads_what_only_others_need(
 
 
 def test_who_is_started_by_another_leaves_the_checks_of_the_site_to_it() -> None:
-    assert Pool.requires_system_checks == Watch.requires_system_checks == []
+    assert Pool.requires_system_checks == Drain.requires_system_checks == Watch.requires_system_checks == []

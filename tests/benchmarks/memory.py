@@ -1,6 +1,7 @@
 """
-This module measures memory: web and worker pool, and everything with both simulated systems.
+This module measures memory: web and workers, and everything with both simulated systems.
 
+One worker works alone, two in a pool.
 Forked processes share pages, so each page counts in the shares of those that use it (PSS), after some work.
 """
 
@@ -16,7 +17,7 @@ from tests.benchmarks.tables import Figures, Table
 
 COLUMNS = {
     "web": ("web MB", ",.0f"),
-    "pool": ("worker pool MB", ",.0f"),
+    "workers": ("workers MB", ",.0f"),
     "small": ("both MB", ",.0f"),
     "supervisor": ("supervisor MB", ",.0f"),
     "watch": ("watch MB", ",.0f"),
@@ -51,13 +52,14 @@ def _parts(product: Product) -> dict[str, int]:
     started = product.processes
     supervisor = cpu.tree(started["work"].pid)[0]
     below = {child.cmdline()[-1]: child for child in supervisor.children()}
+    workers = below.get("pool") or below["drain"]  # which is there for one alone
     parts = {
         "web": cpu.shares(cpu.tree(started["serve"].pid)),
-        "pool": cpu.shares(cpu.tree(below["pool"].pid)),
+        "workers": cpu.shares(cpu.tree(workers.pid)),
         "watch": cpu.shares(cpu.tree(below["watch"].pid)),
         "supervisor": cpu.shares([supervisor]),
         "sandbox": cpu.shares(cpu.tree(started["sandbox"].pid)),
         "database": cpu.shares(server for root in product.database.roots() for server in cpu.tree(root)),
     }
     whole = sum(size for name, size in parts.items() if name != "database")
-    return parts | {"small": parts["web"] + parts["pool"], "whole": whole}
+    return parts | {"small": parts["web"] + parts["workers"], "whole": whole}

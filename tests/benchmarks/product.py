@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import requests
 
+from tests.benchmarks.cpu import tree
 from tests.benchmarks.databases import Database
 from tests.stage import free_port
 
@@ -60,6 +61,19 @@ class Process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.popen.wait(20)
         self.kill()
+
+    @contextlib.contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Suspend it and all its descendants for a while."""
+        assert self.popen is not None
+        suspended = tree(self.popen.pid)
+        for process in suspended:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in reversed(suspended):
+                process.resume()
 
     def kill(self) -> None:
         """Kill it and all its descendants at once, as a power cut would."""

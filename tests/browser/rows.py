@@ -22,6 +22,7 @@ from flows.models import (
     Flow,
     Lane,
     Link,
+    MissingParent,
     Pair,
     Review,
     Run,
@@ -188,6 +189,23 @@ def _letter(event: Event, run: Run | None, error: dict[str, str]) -> None:
         fingerprint=f"{hash((error['code'], error.get('field'))) & (2**64 - 1):016x}" * 4,
         created_at=event.received_at,
     )
+
+
+def lacking(pair: Pair, external_id: str) -> dict[str, str]:
+    """Let a run have given up for want of a parent that another run could not save; return their names."""
+    child = a_run(pair, **refused("External_ID__c", "The parent is not there", 0, code="INVALID_FIELD"))
+    parent = a_run(pair, **refused("Parent__c", "The rule of the parent says no", 0))
+    row = MissingParent.objects.create(
+        pair=pair,
+        flow=parent.flow,
+        object="Stripe_Customer__c",
+        external_id=external_id,
+        asked_at=timezone.now(),
+    )
+    Event.objects.filter(pk=parent.event_id).update(external_id=row.name)
+    child.dead_letters.update(waits_for=f"{row.object}:{external_id}")
+    letter = child.dead_letters.get()
+    return {"letter": letter.public_id, "fingerprint": letter.fingerprint, "run": parent.public_id}
 
 
 def _link(run: Run, charge: str) -> None:

@@ -35,10 +35,12 @@ from flows.models import (  # noqa: E402  # as above
 )
 from integrator import vault  # noqa: E402  # as above
 from integrator.accounts.models import Environment  # noqa: E402  # as above
-from monitoring import alerts, hours  # noqa: E402  # as above
+from monitoring import alerts, hours, payment_following  # noqa: E402  # as above
 from monitoring.conditions import Condition, Place, Severity  # noqa: E402  # as above
 from monitoring.models import Alert  # noqa: E402  # as above
 from tests.browser import compared, deals, impacts, known, linked, mapping, merged, passed, quotes, town  # noqa: E402  # as above
+from tests.browser.desk import AT_DESK  # noqa: E402  # as above
+from tests.browser.hostile import build_oddly  # noqa: E402  # as above
 from tests.browser.rows import (  # noqa: E402  # as above
     HOSTILE,
     a_hostile_act,
@@ -49,11 +51,16 @@ from tests.browser.rows import (  # noqa: E402  # as above
     an_unreadable_event,
     calls,
     in_doubt,
+    lacking,
     refused,
     which_account,
 )
 from tests.builders import a_connection, a_pair, a_person, a_workspace  # noqa: E402  # as above
-from tests.integration.flows.asking import a_duplicate  # noqa: E402  # as above
+from tests.integration.flows.asking import (  # noqa: E402  # as above
+    a_contradiction,
+    a_duplicate,
+    a_refused_record,
+)
 
 PASSWORD = "correct horse battery"
 
@@ -74,6 +81,7 @@ def build() -> dict[str, str]:
     impacts.build(pair)
     a_hostile_act(workspace)
     calls(pair)
+    payment_following.Follower().follow_due(now=timezone.now())
     return addresses
 
 
@@ -174,6 +182,7 @@ def _waiting(pair: Pair) -> dict[str, str]:
     several = a_question(pair, which_account("Jenny Rosen"))
     hostile = a_question(pair, which_account(HOSTILE))
     duplicate = a_question(pair, a_duplicate(HOSTILE))
+    refused, contradicted = a_question(pair, a_refused_record()), a_question(pair, a_contradiction())
     doubt = a_question(pair, in_doubt("pi_3QXk00042eZvKYlo2C1aBcDeF"))
     conflict = a_question(pair, linked.a_conflict(HOSTILE))
     links = linked.keep(pair, conflict.run, HOSTILE)
@@ -193,6 +202,8 @@ def _waiting(pair: Pair) -> dict[str, str]:
         "several": several.public_id,
         "hostile_question": hostile.public_id,
         "duplicate": duplicate.public_id,
+        "refused": refused.public_id,
+        "contradicted": contradicted.public_id,
         "doubt": doubt.public_id,
         "closed": closed.public_id,
         "waiting": several.run.public_id,
@@ -361,19 +372,12 @@ def _pair() -> Pair:
 
 ORDERS = (
     build, arrive, die, ask, answer, state_of, finish, stop_workers, start_workers, rest, something_is_wrong,
-    mapper, fresh_mapper, lines_of, fields,
+    mapper, fresh_mapper, lines_of, fields, build_oddly, *AT_DESK,
 )  # fmt: skip
 CALLS: dict[str, Callable[..., Any]] = {call.__name__: call for call in ORDERS}
-CALLS |= {
-    "town": town.build,
-    "pay_invoice": town.pay,
-    "work": town.work,
-    "welcome": town.welcome,
-    "payments": town.payments,
-    "an_account": town.an_account,
-    "customer_of_town": town.customer_of_town,
-}
+CALLS |= town.CALLS
 CALLS |= {"deals": lambda: deals.build(_pair())}
+CALLS |= {"lack": lambda external_id: lacking(_pair(), external_id)}
 CALLS |= {
     "looked_at_merge": lambda: merged.looked_at(_pair()),
     "end_merge": merged.end,

@@ -172,3 +172,23 @@ def test_on_a_phone_the_menu_opens(browser: Browser, theatre: Theatre, signed_in
 
     page.wait_for_url("**/connections/")
     context.close()
+
+
+def test_an_entry_that_was_given_the_focus_keeps_it_when_the_page_is_read_again(
+    page: Page, theatre: Theatre
+) -> None:
+    theatre.do("something_is_wrong", title="Read me again")
+    page.goto(theatre.at("alerts/"))
+    entry = page.locator("[data-refresh] article", has_text="Read me again")
+    # As after an act whose button is gone.
+    entry.evaluate("(one) => { one.setAttribute('tabindex', '-1'); one.focus(); }")
+
+    for _ in range(2):
+        page.evaluate(
+            """new Promise((done) => {
+                document.addEventListener("refreshed", done, { once: true });
+                document.dispatchEvent(new Event("refresh"));
+            }).then(() => new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next))))"""
+        )
+
+    expect(entry).to_be_focused()

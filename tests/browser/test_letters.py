@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Theatre
-from tests.browser.looking import Watch, findings
+from tests.browser.looking import Watch, findings, overflow
 
 pytestmark = pytest.mark.browser
 
@@ -63,3 +63,22 @@ def test_an_object_is_edited_and_a_remedy_approved_by_keys_alone(
     assert sorted(retried) == ["dead", "ready"]
     page.goto(theatre.at("dead-letters/fixes/"))
     expect(page.get_by_role("row", name="Name is cut to 8 characters")).to_contain_text("On")
+
+
+def test_a_run_is_retried_from_its_failed_step_with_what_was_found(page: Page, theatre: Theatre) -> None:
+    made = theatre.do("give_up_late", field="Kept__c")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(theatre.at(f"dead-letters/{made['letter']}/"))
+    card = page.get_by_role("region", name="Retry from the failed step")
+    expect(card).to_contain_text("It goes on at Save the payment")
+    expect(card.get_by_role("term")).to_have_count(3)
+    expect(card.get_by_role("definition").first).to_contain_text("attempt 1, ")
+    assert overflow(page) <= 0
+    assert findings(page) == []
+
+    card.get_by_role("button", name="Retry from the failed step").press("Enter")
+
+    page.wait_for_url(f"**/runs/{made['run']}/")
+    expect(page.locator("#toasts")).to_contain_text("It goes on at the failed step")
+    expect(page.locator("#from-step")).to_have_count(0)
+    assert theatre.do("state_of", run=made["run"]) == "ready"

@@ -10,6 +10,13 @@ from tests.browser.looking import Watch
 
 pytestmark = pytest.mark.browser
 
+OF_A_LOST_SERVER = (
+    "WebSocket connection",
+    "net::ERR",
+    "htmx:wsError",
+    "[object Event]",
+    "Failed to load resource",
+)
 SOON = 30_000  # milliseconds that a busy machine may take; a page whose socket is open asks for nothing
 
 
@@ -17,6 +24,12 @@ def wait_until_live(page: Page) -> None:
     """Wait until the socket of the page is open, and mark the page, to notice a reload."""
     expect(page.locator("#live-state")).to_have_text("Live", timeout=SOON)
     page.evaluate("window.notReloaded = true")
+
+
+def shown_runs(page: Page) -> list[str]:
+    """Return the last runs that the overview shows, the newest first."""
+    rows = page.locator("#last tr[data-run]").all()
+    return [str(row.get_attribute("data-run")) for row in rows]
 
 
 def test_new_runs_are_announced_and_shift_nothing(page: Page, theatre: Theatre) -> None:
@@ -130,13 +143,7 @@ def test_acknowledging_an_alert_changes_it_where_it_stands(page: Page, theatre: 
 def test_a_page_without_its_socket_asks_and_then_catches_up(
     page: Page, theatre: Theatre, watch: Watch
 ) -> None:
-    watch.allowed = (
-        "WebSocket connection",
-        "net::ERR",
-        "htmx:wsError",
-        "[object Event]",
-        "Failed to load resource",
-    )
+    watch.allowed = OF_A_LOST_SERVER
     page.goto(theatre.at("runs/"))
     wait_until_live(page)
 
@@ -150,6 +157,36 @@ def test_a_page_without_its_socket_asks_and_then_catches_up(
     expect(page.locator("#lost")).to_be_hidden()
     assert len(made) == 2
     assert page.evaluate("window.notReloaded")
+
+
+def test_the_overview_says_that_it_is_not_live_and_then_catches_up_without_a_gap(
+    page: Page, theatre: Theatre, watch: Watch
+) -> None:
+    watch.allowed = OF_A_LOST_SERVER
+    page.goto(theatre.at())
+    wait_until_live(page)
+    dead = page.locator("#figures .tile", has_text="Dead letters").locator(".figure")
+    before = int(dead.inner_text())
+
+    theatre.close()
+    made = theatre.do("arrive", runs=2) + theatre.do("die", field="Unseen__c")["runs"]
+    theatre.do("something_is_wrong", title="It opened while nobody was told")
+    expect(page.locator("#lost")).to_be_visible()
+    expect(page.locator("#live-state")).to_have_text("Asking every 5 s")
+    assert shown_runs(page)[0] not in made
+    theatre.serve()
+    made += theatre.do("arrive", runs=1)  # before the page is back, or just then
+
+    expect(page.locator("#live-state")).to_have_text("Live", timeout=SOON)
+    expect(page.locator("#lost")).to_be_hidden()
+    for run in made:
+        expect(page.locator(f"#last #run-{run}")).to_be_visible(timeout=SOON)
+    expect(page.locator("#open-alerts")).to_contain_text("It opened while nobody was told")
+    expect(dead).to_have_text(str(before + 1))
+    assert page.evaluate("window.notReloaded")
+    caught_up = shown_runs(page)
+    page.reload()
+    assert caught_up == shown_runs(page)
 
 
 def test_the_overview_names_a_connection_that_rests(page: Page, theatre: Theatre) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ from playwright.sync_api import CDPSession, Page, expect
 from tests.browser.conftest import Theatre
 from tests.browser.looking import Watch, findings, overflow
 from tests.browser.mapper import Mapper, Start
+from tests.yardstick import slowness
 
 pytestmark = pytest.mark.browser
 
@@ -214,16 +216,15 @@ def test_the_last_events_show_which_fields_fail(start: Start, page: Page) -> Non
 
 def test_another_event_shows_other_values(start: Start, page: Page) -> None:
     mapper = start([AMOUNT])
-    before = mapper.field("Amount__c").locator(".mapper-value").inner_text()
-    values = page.locator("#mapper-event option")
+    value = mapper.field("Amount__c").locator(".mapper-value")
+    before = value.inner_text()
 
-    for number in range(1, values.count()):
-        page.locator("#mapper-event").select_option(index=number)
-        page.wait_for_timeout(150)
-        if mapper.field("Amount__c").locator(".mapper-value").inner_text() != before:
-            break
-
-    expect(mapper.field("Amount__c").locator(".mapper-value")).not_to_have_text(before)
+    for number in range(1, page.locator("#mapper-event option").count()):
+        with page.expect_response(re.compile(r"/values/")):
+            page.locator("#mapper-event").select_option(index=number)
+        with contextlib.suppress(AssertionError):  # several events have the same amount
+            return expect(value).not_to_have_text(before, timeout=500)
+    pytest.fail("every event shows the same amount")
 
 
 def test_a_hostile_label_is_only_text(start: Start, page: Page) -> None:
@@ -278,8 +279,9 @@ def test_three_hundred_fields_are_there_at_once_and_so_are_their_lines(
     page: Page, theatre: Theatre, org: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # By the processor's time and not by the clock: others may keep the machine busy.
-    busy, waits = [], []
+    busy, waits, slow = [], [], 1.0
     for _ in range(3):
+        slow = max(slow, slowness())
         opened = page.context.new_page()
         devtools = opened.context.new_cdp_session(opened)
         devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -297,7 +299,7 @@ def test_three_hundred_fields_are_there_at_once_and_so_are_their_lines(
         print(f"{lines} lines redrawn in {drawn:.1f} ms")
     assert lines == 300
     assert drawn < 50
-    assert 100 < min(busy) < 1000
+    assert 100 < min(busy) < 1000 * slow
 
 
 def browser_work(devtools: CDPSession) -> float:

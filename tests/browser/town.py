@@ -19,6 +19,7 @@ from django.utils import timezone
 from connectors import connections, gateway
 from flows import runner
 from flows.lanes import WorkerLease
+from flows.merging import working
 from flows.models import Integration, Pair
 from tests.builders import a_person, a_workspace, an_environment
 from tests.journeys.bridge import KEY, Service, connect, serving_both
@@ -128,6 +129,38 @@ def an_account(*, name: str, customer: str) -> dict[str, str]:
     return {"account": str(made["id"]), "customer": str(town.ask("customers", **told)["id"])}
 
 
+def twins(*, name: str) -> dict[str, str]:
+    """
+    Put two Accounts of one customer into Salesforce, and return their ids.
+
+    The one to be kept has a description; the other is called `name`, has a phone number and three people.
+    """
+    org, ids = _TOWN[0].salesforce, []
+    told = {"Name": f"{name} Ltd", "Description": "Knows us"}, {"Name": name, "Phone": "+44 20 7946 0851"}
+    for values in told:
+        ids.append(str(org.turn("changes", object="Account", act="create", values=values)["id"]))
+    for number in range(3):
+        person = {"LastName": f"Sailor {number}", "AccountId": ids[1]}
+        org.turn("changes", object="Contact", act="create", values=person)
+    return {"kept": ids[0], "gone": ids[1]}
+
+
+def accounts() -> dict[str, dict[str, Any]]:
+    """Return the Accounts in Salesforce by their ids."""
+    told = _TOWN[0].salesforce.look("records", object="Account")["records"]
+    return {one["Id"]: one for one in told}
+
+
+def rename(*, account: str, name: str) -> None:
+    """Let somebody change the name of an Account in Salesforce."""
+    _TOWN[0].salesforce.turn("changes", object="Account", act="update", id=account, values={"Name": name})
+
+
+def merge() -> int:
+    """Go on with merges that were asked for, as the watch does."""
+    return working.go_due(now=timezone.now())
+
+
 def customer_of_town(*, customer: str) -> dict[str, Any]:
     """Return a customer as Stripe has it now."""
     head = {"Authorization": f"Bearer {KEY}"}
@@ -147,3 +180,10 @@ def payments() -> dict[str, dict[str, Any]]:
     """Return the payments in Salesforce by their external ids."""
     told = _TOWN[0].salesforce.look("records", object="Payment__c")["records"]
     return {one["External_ID__c"]: one for one in told}
+
+
+CALLS = {
+    "town": build, "pay_invoice": pay, "work": work, "welcome": welcome, "payments": payments,
+    "an_account": an_account, "customer_of_town": customer_of_town, "twins": twins, "accounts": accounts,
+    "rename": rename, "merge": merge,
+}  # fmt: skip

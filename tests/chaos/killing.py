@@ -18,18 +18,20 @@ LAST_ROUND = 60.0  # seconds
 COMMANDS = ("serve", "work")  # whose manager starts them again; the others are started by `work`
 
 
-def kill(stage: Stage, kind: str, dice: random.Random) -> bool:
-    """Kill one process of a kind, if there is one, and start it again where nobody else would."""
-    victims = stage.parts(kind)
-    if not victims or (kind == "serve" and not stage.answers(f"{stage.web}/healthz")):
-        return False  # one that is only starting proves little, and would never come up
-    victim = dice.choice(victims)
+def alive(stage: Stage, kind: str) -> list[psutil.Process]:
+    """Return the processes of a kind that may be killed; one that is only starting proves little."""
+    if kind == "serve" and not stage.answers(f"{stage.web}/healthz"):
+        return []
+    return stage.parts(kind)
+
+
+def kill(stage: Stage, kind: str, victim: psutil.Process) -> None:
+    """Kill a process of a kind, and start it again where nobody else would."""
     with contextlib.suppress(psutil.NoSuchProcess):
         victim.kill()
     if kind in COMMANDS:
         stage.processes[kind].wait()
         stage.spawn(kind)
-    return True
 
 
 class Killer:
@@ -64,7 +66,22 @@ class Killer:
             for kind in self._dice.sample(self._kinds, len(self._kinds)):
                 if self._stop.wait(self._pause * self._dice.uniform(0.5, 1.5)):
                     return
-                while not kill(self._stage, kind, self._dice):
-                    if self._stop.wait(0.2):
-                        return
+                if not (victims := self._found(kind)):
+                    return
+                kill(self._stage, kind, self._dice.choice(victims))
                 self.killed[kind] += 1
+
+    def _found(self, kind: str) -> list[psutil.Process]:
+        """
+        Return the processes of a kind as soon as there are any; none if the block ended before.
+
+        Those that had to be waited for may run as long as they took to start: where starting takes long,
+        nothing would ever be served otherwise, and so nothing could be lost.
+        """
+        began = ready = time.monotonic()
+        while not (found := alive(self._stage, kind)) or time.monotonic() < ready + (ready - began):
+            if not found:
+                ready = time.monotonic()
+            if self._stop.wait(0.2):
+                return []
+        return found

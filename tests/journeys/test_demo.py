@@ -39,13 +39,13 @@ def test_a_demo_is_stopped_and_the_next_one_finds_every_payment_as_expected(env,
     try:
         until(
             lambda: "Ctrl-C" in said.read_text(),
-            seconds=90,
+            seconds=180,
             what="the demo runs",
             alive=lambda: last_words(demo, said),
         )
         time.sleep(4)
         demo.send_signal(signal.SIGINT)
-        demo.wait(timeout=60)
+        demo.wait(timeout=90)
     finally:
         demo.kill()  # which is over by then if all is well
         demo.wait()

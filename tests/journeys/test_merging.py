@@ -18,10 +18,12 @@ from flows.models import Link, Merge, Review, Run
 from integrator.accounts.models import AuditEntry
 from integrator.accounts.roles import Role
 from integrator.kernel.refusals import Unacceptable
+from tests.benchmarks.records import Caller
 from tests.builders import a_person
 from tests.integration.api.conftest import Program
 from tests.journeys.both_sides import BothSides
 from tests.journeys.bridge import Bridge, Service
+from tests.journeys.test_customers import stored
 from tests.journeys.test_merges import accounts, an_account
 
 SOAP = "/services/Soap/"
@@ -287,3 +289,23 @@ def test_a_program_looks_and_merges_and_who_may_not_sees_no_values(bridge: Bridg
     assert [one["id"] for one in designer.get("merges/", state="done").json()["results"]] == [shown["id"]]
     (left,) = org.look("records", object="Contact")["records"]
     assert (left["Id"], left["LastName"]) == (ids[0], "B")
+
+
+def test_leads_are_merged_likewise(bridge: Bridge) -> None:
+    kept, loser = Caller(bridge.salesforce.url).create(
+        "Lead",
+        [
+            {"LastName": "Lovelace", "Company": "Acme"},
+            {"FirstName": "Ada", "LastName": "Lovelace", "Company": "Acme", "Phone": "1"},
+        ],
+    )
+    asked(looked_at(bridge.pair.salesforce, kept, loser, object_="Lead"))
+
+    assert go().state == Merge.State.DONE
+
+    (lead,) = stored(bridge, "Lead")
+    assert (lead["Id"], lead["Name"], lead["Phone"]) == (kept, "Ada Lovelace", "1")
+    everything = bridge.salesforce.look("records", object="Lead", deleted="true")["records"]
+    assert {one["Id"]: one["MasterRecordId"] for one in everything} == {kept: None, loser: kept}
+    with pytest.raises(Unacceptable):
+        looked_at(bridge.pair.salesforce, kept, loser, object_="Lead")

@@ -30,6 +30,7 @@ from integrator.accounts import tokens
 from integrator.accounts.roles import Role
 from monitoring.cursor import START
 from monitoring.fragments import Edition, News, Reader
+from tests.answered import said
 from tests.builders import a_person, a_workspace
 from tests.integration.api.routes import rest_routes
 from tests.integration.restoring import all_that_is_stored, tools_are_there
@@ -145,7 +146,7 @@ def pages(client: Client) -> Iterator[tuple[str, str]]:
     while left and len(known) < 300:
         address = left.pop(0)
         answer = client.get(address, follow=True)
-        text = answer.content.decode("utf-8", "replace")  # a file to download is none
+        text = said(answer).decode("utf-8", "replace")  # a file to download is none
         yield address, text
         for link in re.findall(r'(?:href|hx-get|action)="(/w/acme/[^"#?]*|\./[^"#?]*)', text):
             if link not in known and link.startswith("/w/acme/"):

@@ -32,6 +32,7 @@ class Faults:
     lag: float = 0  # Stripe answers with what was true a moment ago
     clock_jump: float = 0  # of a worker's host, at each pass
     walk_crash: float = 0  # at each step of looking for missed events
+    refusal: float = 0  # the org refuses a payment for good, until a person tries it again
     untold: float = 0  # a change of which Stripe makes no event: only its object tells
 
     def stop(self) -> None:

@@ -18,6 +18,9 @@ TYPES = [
 # keep what all payments share, the Account, as the payment that was made last has it, keep each line of a
 # payment, or keep a field that the org lacks for a while.
 WAYS = ("", "record", "direct", "shared", "lines", "held")
+# Only where it is asked for: keep payments behind the start of a Flow, in an org that refuses some of them
+# until a person tries them again, whole or from the failed step.
+RETRIED = "retried"
 LACKED = "Extra__c"
 _FAILED = [name for name in TYPES if name.endswith("failed")]
 
@@ -31,6 +34,15 @@ def _start(through: str) -> dict[str, Any]:
             "through": through,
             "inputs": {"occurrence": {"from": ["event.id"]}},
         },
+    }
+
+
+def _start_of_failures(through: str) -> dict[str, Any]:
+    return {
+        "id": "failed",
+        "kind": "condition",
+        "settings": {"any": [{"path": "event.type", "is": "equal", "value": name} for name in _FAILED]},
+        "exits": {"yes": [_start(through)]},
     }
 
 
@@ -87,7 +99,7 @@ _LINES: dict[str, Any] = {
 
 
 def document(through: str = "") -> dict[str, Any]:
-    """Return the flow that goes one of the `WAYS`."""
+    """Return the flow that goes one of the `WAYS`, or is `RETRIED`."""
     steps: list[dict[str, Any]] = [
         {
             "id": "map",
@@ -113,17 +125,10 @@ def document(through: str = "") -> dict[str, Any]:
         steps.append(_LINES)
     elif through == "held":
         steps[0]["settings"]["lines"].append({"field": LACKED, "from": ["charge.id", "payment_intent.id"]})
+    elif through == RETRIED:
+        steps = [_start_of_failures("record"), *steps]
     elif through:
-        steps.append(
-            {
-                "id": "failed",
-                "kind": "condition",
-                "settings": {
-                    "any": [{"path": "event.type", "is": "equal", "value": name} for name in _FAILED]
-                },
-                "exits": {"yes": [_start(through)]},
-            }
-        )
+        steps.append(_start_of_failures(through))
     return {
         "format": 1,
         "name": "Payments",

@@ -23,6 +23,8 @@ from django.utils import timezone
 
 from connectors import gateway, registry
 from connectors.base import Connector
+from connectors.metering import METER
+from connectors.tallies import TALLIES
 from flows import context, holds, lanes, payloads, presence, queue, routes, runner
 from flows.models import Deployment, FlowVersion, Pair
 from flows.plans import compiled
@@ -33,6 +35,7 @@ from tests.simulation.dice import Dice
 from tests.simulation.hub import START, Hub
 
 _TIMED: tuple[ModuleType, ...] = (context, gateway, lanes, routes, runner)
+_COUNTS = (METER, TALLIES)
 _BOOT = "the one boot of this host"
 
 
@@ -81,7 +84,7 @@ class Installation:
             migrated.backup(connection.connection)
         with patch.object(timezone, "now", lambda: START):
             pair = a_pair()
-            self.versions = {through: _a_version(pair, through) for through in flow.WAYS}
+            self.versions = {through: _a_version(pair, through) for through in (*flow.WAYS, flow.RETRIED)}
         self.pair = pair
 
     def begin(self, through: str) -> None:
@@ -132,10 +135,14 @@ def surroundings(hub: Hub, dice: Dice, systems: dict[str, Connector], processes:
         patch.object(queue, "ring", lambda **_: True),
         # The actors share one thread: whoever waits for another's lock would wait for ever.
         patch.object(ROUTES, "_lock", nullcontext()),
+        # They write when seconds have passed: by a real clock, a slow machine would play another world.
+        *(patch.object(counts, "_clock", lambda: hub.now().timestamp()) for counts in _COUNTS),
+        *(patch.object(counts, "_ticks", clock.monotonic) for counts in _COUNTS),
         *(patch.object(module, "time", clock) for module in _TIMED),
     ]
     for one in patches:
         one.start()
+    _forget_counts()
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -144,6 +151,12 @@ def surroundings(hub: Hub, dice: Dice, systems: dict[str, Connector], processes:
         gc.enable()  # a pass that was left in its middle may have kept it off
         for one in reversed(patches):
             one.stop()
+        _forget_counts()
+
+
+def _forget_counts() -> None:
+    for counts in _COUNTS:
+        counts.forget()
 
 
 def _as_sqlite_says(hub: Hub) -> str:

@@ -113,6 +113,8 @@ class Org:
             return lacked[0]
         if self.refused and request["external_id"] == self.refused:
             return Refused("The line is not wanted", code="FIELD_CUSTOM_VALIDATION_EXCEPTION")
+        if request["object"] == "Payment__c" and self._hub.dice.chance(self._hub.faults.refusal):
+            return Refused("The month is closed", code="FIELD_CUSTOM_VALIDATION_EXCEPTION")
         created = target not in self.records
         field, key = request["external_id_field"], request["external_id"]
         record = self.records.setdefault(target, {field: key, "Id": f"a00{len(self.records):015d}"})

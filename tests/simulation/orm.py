@@ -7,7 +7,7 @@ a transaction. They die at any statement, stand still beyond their leases and co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from greenlet import getcurrent
 
 from connectors.models import Cursor
 from connectors.stripe import webhooks
-from flows import confirmation, intake, lanes, presence, reviews, runner, sweeps, walk
+from flows import confirmation, intake, lanes, presence, reruns, reviews, runner, sweeps, walk
 from flows.models import Attempt, Deployment, Event, Lane, LateTarget, Review, Run
 from integrator.kernel.errors import Forbidden, Refused
 from tests.simulation import flow, judging
@@ -36,6 +36,7 @@ _SWEEP_EVERY = 20.0
 _WALK_EVERY = 300.0
 _PAUSES = 0.05  # how often a worker is interrupted before a statement
 _HASTY = 0.1  # how often questions are answered at once
+_REFUSALS = 0.4  # how often an org that refuses payments does so
 _MISHAPS = 2  # more of them at one run, and it would rightly count as the culprit
 _DRIFTS = (  # what an org says of a field that it has no more, or that is not given to us
     Refused(f"No such column '{flow.LACKED}'", code="INVALID_FIELD", field=flow.LACKED),
@@ -52,6 +53,7 @@ class Played:
     runs: int
     calls: int
     seconds: float  # simulated
+    resumed: int = 0  # runs that went on at the step that failed
 
 
 class Processes:
@@ -97,6 +99,9 @@ class World:
         self.history: set[str] = set()
         self.acknowledged: set[str] = set()
         self.culprit = "pi_0" if dice.random() < 0.15 else ""
+        if self.through == flow.RETRIED:
+            self.culprit, self.faults.refusal = "", _REFUSALS
+        self.resumed = 0  # runs that a person had go on at the failed step
         self.untold = 0  # changes of which Stripe made no event
         self._calmed = self._resting = self._swept = False
         self._calm = self.faults.stall == 0
@@ -127,7 +132,7 @@ class World:
             runs = Run.objects.count()
         if wrong:
             raise Broken(f"seed {self.seed}: {'; '.join(wrong)}")
-        return Played(self.seed, self.hub.digest(), runs, self.org.calls, self.hub.seconds)
+        return Played(self.seed, self.hub.digest(), runs, self.org.calls, self.hub.seconds, self.resumed)
 
     def _trouble(self) -> None:
         dice, hub = self.dice, self.hub
@@ -135,6 +140,8 @@ class World:
         self._let_the_org_differ()
         crowd = self.through in {"shared", "held"}  # where only many at one time meet each other
         spread = dice.choice((1.0, 3.0) if crowd else (0.4, 3.0, 3.0, 40.0))
+        if self.through == flow.RETRIED:
+            spread = _TROUBLE  # so that something newer comes while a person is at it
         for number in range(3 if crowd else dice.choice((1, 1, 2, 3))):
             for _ in range(dice.choice((1, 2, 3))):
                 hub.at(dice.random() * spread, lambda payment=f"pi_{number}": self._change(payment))
@@ -179,7 +186,7 @@ class World:
 
     def _let_history_be(self) -> None:
         """Let a payment be old when we come: it is imported."""
-        if self.dice.random() < 0.2:
+        if self.dice.random() < 0.2 and self.through != flow.RETRIED:  # who retries wants the effects, too
             event = self.stripe.change("pi_old", 0.0)
             self.history.add(event.id)
             self.hub.at(0.0, lambda: self._keep(event, Event.Origin.IMPORT))
@@ -231,6 +238,7 @@ class World:
                 lanes.expire()
             confirmation.open_due(now=self.hub.now())
             self._answer_questions()
+            self._retry_what_was_refused()
             self._resting = self._calmed and self._at_rest()
 
     def _walk(self) -> None:
@@ -274,6 +282,28 @@ class World:
             if answer not in {option["value"] for option in review.options}:
                 answer = review.options[0]["value"]
             reviews.answer(review=review, value=answer, actor="ada@acme.test", now=self.hub.now())
+
+    def _retry_what_was_refused(self) -> None:
+        """Have a person try dead letters again at some time, from the failed step where that is offered."""
+        if self.through != flow.RETRIED:
+            return
+        for run in Run.objects.filter(state="dead").order_by("id"):
+            if self.dice.random() < 0.5:
+                continue
+            by: dict[str, Any] = {"run": run, "actor": "ada@acme.test", "now": self.hub.now()}
+            try:
+                reruns.retry(start="failed_step" if self.dice.random() < 0.8 else "start", **by)
+                self.resumed += Run.objects.filter(pk=run.pk, goes_on_from__isnull=False).count()
+            except (reruns.Busy, reruns.NotPossible):
+                self._retry_whole(by)
+            if self.dice.random() < 0.5:  # else a worker comes to it by itself, some time later
+                self.dice.choice(self.bells).ring()
+
+    def _retry_whole(self, by: Mapping[str, Any]) -> None:
+        try:
+            reruns.retry(**by)
+        except (reruns.Busy, reruns.NotPossible):
+            self.hub.note("not now")
 
     # What may go wrong on the way
 

@@ -31,6 +31,7 @@ def named(values: Values, before: Values, sent: Mapping[str, Any], number: int) 
 
 DERIVE: dict[str, Derive] = {
     "Contact": _person,
+    "Lead": _person,
     "User": _person,
     "Case": _numbered("CaseNumber"),
 }

@@ -116,6 +116,37 @@ CONTACT = SObject(
     mergeable=True,
 )
 
+LEAD = SObject(
+    "Lead",
+    "00Q",
+    (
+        replace(link("MasterRecordId", "Lead"), createable=False, updateable=False),
+        text("LastName", 80, required=True, compound="Name"),
+        text("FirstName", 40, compound="Name"),
+        replace(choice("Salutation", "Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", length=40), compound="Name"),
+        replace(derived("Name", "string", length=121), name_field=True, nillable=False),
+        text("Company", required=True),
+        *address("Address"),
+        text("Phone", 40, kind="phone"),
+        text("MobilePhone", 40, kind="phone"),
+        replace(text("Email", 80, kind="email"), id_lookup=True),
+        text("Website", kind="url"),
+        text("Title", 128),
+        choice("LeadSource", *SOURCES),
+        replace(
+            choice("Status", "Open - Not Contacted", "Working - Contacted", "Closed - Not Converted"),
+            defaulted=True,
+            default="Open - Not Contacted",
+        ),
+        choice("Industry", *INDUSTRIES),
+        long_text("Description"),
+        # Nobody converts leads in this org, so that these stay as they are.
+        replace(flag("IsConverted"), createable=False, updateable=False),
+        replace(link("ConvertedAccountId", "Account"), createable=False, updateable=False),
+        replace(link("ConvertedContactId", "Contact"), createable=False, updateable=False),
+    ),
+    mergeable=True,
+)
 CASE = SObject(
     "Case",
     "500",
@@ -198,6 +229,7 @@ OBJECTS = (
     ACCOUNT,
     CASE,
     CONTACT,
+    LEAD,
     ORGANIZATION,
     TASK,
     USER,

@@ -61,10 +61,12 @@ class Command(BaseCommand):
     def _read(self, connection: Connection, name: str, *, again: bool) -> dict[str, Any]:
         now = timezone.now()
         opening.begin(connection.pk, name, now=now)
+        keys = directories.wanted_of(connection).get(name, set())
         Directory.objects.filter(connection=connection, object=name).update(attempts=0, failure="")
         directory = Directory.objects.select_related("connection__environment__workspace").get(
             connection=connection, object=name
         )
+        opening.widen(directory, keys, now=now)
         if directories.is_leaving(directory, now):
             raise CommandError(f"What was known of {name}s is being forgotten. Try again in some minutes.")
         if again:
@@ -88,10 +90,11 @@ def _is_held(directory: Directory) -> bool:
 
 
 def _is_read(directory: Directory, since: datetime) -> bool:
-    """Tell whether everything was caught up with since then."""
-    return directory.caught_up_at is not None and directory.caught_up_at >= since
+    """Tell whether everything was caught up with since then, with all external keys."""
+    is_whole = set(directory.keys_wanted) <= set(directory.keys_read)
+    return is_whole and directory.caught_up_at is not None and directory.caught_up_at >= since
 
 
 def _needed(connection: Connection) -> list[str]:
     known = Directory.objects.filter(connection=connection).values_list("object", flat=True)
-    return sorted(directories.wanted_of(connection) | set(known))
+    return sorted({*directories.wanted_of(connection), *known})

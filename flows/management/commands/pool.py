@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 from typing import Any
 
@@ -10,14 +9,14 @@ from django.core.management.base import BaseCommand
 from django_q.cluster import Cluster
 
 from flows import drain
-from integrator.processes import die_with_parent, forks_die_with_parent
+from integrator.processes import collect_rarely, die_with_parent, forks_die_with_parent
 
 
 class Command(BaseCommand):
     """Run the pool of processes that drain the lanes."""
 
     help = "Run the worker pool alone, without the supervisor that heals it (use `work` instead)."
-    # They import every page, which takes 25 MB of each of its processes; `work` and `serve` make them.
+    # They import every page, which takes 25 MB of each of its processes; `serve` makes them.
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,9 +31,7 @@ class Command(BaseCommand):
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
-        # What is there now is there for good: untouched by collections, its pages stay shared with the forks.
-        gc.collect()
-        gc.freeze()
+        collect_rarely()  # before the forks, so that the pages of what is set aside stay shared with them
         cluster.start()
         if cluster.sentinel is not None:
             cluster.sentinel.join()

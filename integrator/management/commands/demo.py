@@ -23,7 +23,7 @@ from integrator.processes import Child, Supervisor
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 STARTUP = 60  # seconds in which everything must answer
 SETTLED = 90  # seconds in which a played scenario must have come to rest
-FINISHED = 8  # seconds for which Ctrl-C waits until what flows has come to rest
+FINISHED = 25  # seconds for which Ctrl-C waits at most until what flows has come to rest
 TIMEOUT = 5  # seconds for one call
 ADMINISTRATOR = "admin@acme.test"
 TOPICS = ["--topic", "/data/OpportunityChangeEvent", "--topic", "/event/Opportunity_Closed_Won__e"]
@@ -129,13 +129,14 @@ class Command(BaseCommand):
         """
         if self.options["once"] or not self.token:
             return
-        self.stdout.write("\n  Stopping: what is under way is finished first.\n")
+        self.stdout.write("\n  Stopping: what is under way is finished first. Ctrl-C again stops at once.\n")
         self.stdout.flush()
         deadline = time.monotonic() + FINISHED
         try:
             requests.delete(f"{self.stripe}/_sandbox/scenario", timeout=TIMEOUT)
             quiet = 0
-            while quiet < 3 and time.monotonic() < deadline:  # an event may just be on its way
+            # An event may just be on its way.
+            while quiet < 3 and time.monotonic() < deadline and not self.supervisor.hurried:
                 time.sleep(0.3)
                 quiet = 0 if self._fates(self.token).get("queued") else quiet + 1
         except (requests.RequestException, KeyError):

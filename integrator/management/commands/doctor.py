@@ -25,7 +25,9 @@ class Command(BaseCommand):
         """Take the form of the answer and whether to call the connected systems."""
         parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
         called = parser.add_mutually_exclusive_group()
-        called.add_argument("--ask", action="store_true", help="test each connection: call its system")
+        called.add_argument(
+            "--ask", action="store_true", help="call the systems of all connections, and our public address"
+        )
         called.add_argument("--offline", action="store_true", help="call nobody; so it is without --ask")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -39,6 +39,17 @@ def write(crm, object_: str, key: str, *records: dict[str, Any]) -> list[Any]:
 HOSTILE = ["O'Brien \\' OR Id!=''", "50%_off", "line\nbreak", 'say "hi"', "back\\slash", "{braces}", "{0}"]
 
 
+def test_of_a_name_that_many_have_no_more_are_read_than_are_asked_for(crm, org):
+    rows = ({"Integration_Key__c": str(place), "Name": "Smith"} for place in range(5))
+    write(crm, "Account", "Integration_Key__c", *rows)
+
+    found = find(crm, values=["Smith"], limit=2)
+
+    assert len(found["records"]) == 2
+    assert queries(org)[-1]["query"].endswith("LIMIT+2")
+    assert len(find(crm, values=["Smith"])["records"]) == 5
+
+
 def test_the_records_with_one_of_the_values_are_found_and_no_others(crm, org):
     names = [*HOSTILE, "Other"]
     write(

@@ -197,6 +197,8 @@ def test_an_external_id_that_is_not_unique_asks_a_person(crm, org):
     assert isinstance(result, errors.Ambiguous)
     assert "2 records" in str(result)
     assert {record["Status__c"] for record in stored(org).values()} == {"Completed"}
+    assert {object_ for object_, _ in result.records} == {"Payment__c"}
+    assert {id for _, id in result.records} == {record["Id"] for record in stored(org).values()}
 
 
 def test_a_locked_row_is_transient_and_its_neighbour_is_written(crm, org):

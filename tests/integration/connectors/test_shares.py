@@ -200,6 +200,23 @@ def test_a_thread_keeps_what_is_used_and_ends_when_nothing_is(billing, monkeypat
     assert not RateShare.objects.exists()
 
 
+def test_a_process_that_leaves_gives_back_what_it_still_uses_and_may_ask_anew(billing):
+    clock = Clock()  # by which it has used its part just now, and always will have
+    mine = Shares(clock=clock)
+    mine.want(billing.pk)
+    thread = mine._thread
+    assert thread
+    assert held() == 1.0
+
+    mine.leave(patience=5)
+
+    assert not thread.is_alive()
+    assert not RateShare.objects.exists()
+    mine.want(billing.pk)
+    assert mine.part(billing.pk) == 1.0
+    mine.leave(patience=5)
+
+
 def test_who_has_no_part_yet_waits_for_it_and_then_calls(billing, settings, monkeypatch):
     settings.WORKERS = 2
     mine = Shares()

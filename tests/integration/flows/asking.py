@@ -90,3 +90,43 @@ def a_question(pair: Pair, what: AskHuman = WHICH, *, worker: WorkerLease | None
     end.finished.item.ask("find")
     close(worker, [end], now=NOON)
     return Review.objects.get(run=run)
+
+
+def a_refused_record() -> AskHuman:
+    """Return the question what becomes of a contact that a duplicate rule holds back."""
+    ada, ida = RECORDS[0]["Id"], RECORDS[1]["Id"]
+    options = [
+        Option(ada, "It is Acme", ada),
+        Option("save_nonetheless", "Save it nonetheless", "The duplicate rule leaves that open."),
+        Option("leave_out", "Leave it out", "This step saves nothing."),
+    ]
+    evidence = {
+        "object": "Account",
+        "code": "DUPLICATES_DETECTED",
+        "told": {"Name": "Acme", "Phone": "555-2"},
+        "candidates": [
+            {"id": ada, "values": {"Name": "Acme", "Phone": "555-1"}, "note": ""},
+            {"id": ida, "values": {"Name": "Acme Ltd"}, "note": "It belongs to cus_2 already."},
+        ],
+        "labels": {"Name": "Name", "Phone": "Phone"},
+        "also": ["Lead 00Q000000000001AAA"],
+    }
+    question = "A duplicate rule of the org holds back Account cus_1. What shall become of it?"
+    return AskHuman(question, kind="duplicate", options=options, evidence=evidence)
+
+
+def a_contradiction() -> AskHuman:
+    """Return the question about a customer whose known id and VAT number tell of two records."""
+    asked = a_duplicate()
+    first, second = asked.evidence["candidates"]
+    lines = [["external", "Id", 64.0], ["contradiction", "Tax_Id__c", -64.0]]
+    evidence = {
+        **asked.evidence,
+        "told": {**asked.evidence["told"], "Tax_Id__c": "DE 1"},
+        "labels": {"Tax_Id__c": "VAT number"},
+        "candidates": [
+            {**first, "score": 0.0, "waterfall": lines, "values": {**first["values"], "Tax_Id__c": "DE2"}},
+            {**second, "values": {**second["values"], "Tax_Id__c": "de1"}},
+        ],
+    }
+    return AskHuman(asked.question, kind="duplicate", options=asked.options, evidence=evidence)

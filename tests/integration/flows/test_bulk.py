@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
+
 import pytest
 
 from connectors.models import Connection
+from flows import bulk
 from flows.bulk import among
-from flows.models import Event, Lane, Pair
+from flows.models import Attempt, Event, ExchangeRate, Lane, Pair, Run
+from tests.builders import NOON
 from tests.integration.flows.given import a_live_flow, runs
 
 
@@ -69,3 +74,55 @@ def test_rows_are_changed_by_the_same_condition(live: Pair) -> None:
 
     assert Event.objects.get(id=one.event_id).fate_reason == "found"
     assert Event.objects.get(id=other.event_id).fate_reason == ""
+
+
+# Writing: what comes back is what was given, on either database
+
+HOSTILE = 'it\'s "quoted" \\ {1,2} NULL\n\t🙂'
+TIMES = [datetime(2026, 11, 30, 12, 0, 0, 1, tzinfo=UTC), None, datetime(1999, 1, 1, tzinfo=UTC)]
+BYTES = [b"gAAAAAB-_=", bytes(range(256)), b'"\\x00"']
+
+
+def test_rows_are_written_as_they_were_given(live: Pair) -> None:
+    runs_ = runs(live, 3)
+    rows = [
+        (run.id, reason, {"told": [HOSTILE, None, 1.5]}, kept, number > 0, number - 1, moment)
+        for number, (run, reason, kept, moment) in enumerate(
+            zip(runs_, [HOSTILE, "", "NULL"], BYTES, TIMES, strict=True)
+        )
+    ]
+
+    bulk.update(Run, ("id", "reason", "memory", "kept", "insisted", "amount", "first_failed_at"), rows)
+
+    columns = ("id", "reason", "memory", "kept", "insisted", "amount", "first_failed_at")
+    found = Run.objects.order_by("id").values_list(*columns)
+    assert [(*row[:3], bytes(row[3]), *row[4:]) for row in found] == rows
+
+
+def test_rows_are_inserted_as_they_were_given(live: Pair) -> None:
+    (run,) = runs(live, 1)
+    rows = [
+        (run.id, NOON, NOON, outcome, trace)
+        for outcome, trace in zip(("done", '"', "\\"), BYTES, strict=True)
+    ]
+
+    count = bulk.insert(Attempt, ("run_id", "started_at", "finished_at", "outcome", "trace"), rows)
+
+    found = Attempt.objects.order_by("id").values_list(
+        "run_id", "started_at", "finished_at", "outcome", "trace"
+    )
+    assert count == 3
+    assert [(*row[:4], bytes(row[4])) for row in found] == rows
+
+
+def test_a_kind_that_only_the_driver_knows_is_written_too(live: Pair) -> None:
+    workspace = live.integration.workspace_id
+    rows = [(workspace, "EUR", "USD", NOON.date(), Decimal("1.0812"), "ECB", NOON, "x@acme.test")]
+
+    bulk.insert(
+        ExchangeRate,
+        ("workspace_id", "base", "quote", "day", "rate", "source", "entered_at", "entered_by"),
+        rows,
+    )
+
+    assert ExchangeRate.objects.values_list("rate", "day").get() == (Decimal("1.0812"), NOON.date())

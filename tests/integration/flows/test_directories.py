@@ -11,11 +11,11 @@ from django.core.management import call_command
 
 from connectors.models import Connection
 from flows import directories, streams
-from flows.matching import Answered
+from flows.matching import Answered, Customer
 from flows.models import Directory, KnownRecord, Pair
-from flows.recognising import keeping, opening
+from flows.recognising import asking, keeping, opening, rules
 from flows.recognising.sealing import Seal
-from integrator.kernel.errors import Transient
+from integrator.kernel.errors import Refused, Transient
 from monitoring import alerts, gathering
 from tests.builders import NOON
 from tests.integration.flows.given import a_live_flow
@@ -132,7 +132,7 @@ def test_what_cannot_be_opened_any_more_is_begun_anew_when_somebody_has_it_read_
 ) -> None:
     directory = a_directory(pair)
     know(directory, **{ACME: HOEFER})
-    monkeypatch.setattr(directories, "wanted_of", lambda _: {"Account"})
+    monkeypatch.setattr(directories, "wanted_of", lambda _: {"Account": set()})
     directory.salt = b"of a key that is lost"
 
     directories.read_again(directory, actor="otto", now=NOON)
@@ -182,7 +182,7 @@ def test_what_is_half_forgotten_is_never_used_again(pair: Pair, monkeypatch: pyt
     later = NOON + directories.UNUSED
 
     directories.begin_due(now=later)
-    monkeypatch.setattr(directories, "wanted_of", lambda _: {"Account"})
+    monkeypatch.setattr(directories, "wanted_of", lambda _: {"Account": set()})
     directories.begin_due(now=later)
 
     assert ask(directory, now=later).answered is Answered.UNREAD
@@ -198,3 +198,115 @@ def test_a_command_reads_all_customers_at_once_and_says_how_many_there_are(
 
     (told,) = json.loads(capsys.readouterr().out)
     assert (told["object"], told["known"], told["failure"]) == ("Account", 5, "")
+
+
+VAT = {"external": {"Tax_Id__c": "DE 1"}}
+
+
+def wants_keys(monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
+    monkeypatch.setattr(directories, "wanted_of", lambda _: {"Account": set(keys)})
+    directories.begin_due(now=NOON)
+
+
+def test_an_external_key_decides_before_any_likeness_once_it_has_been_read_of_all(
+    org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org.put(1)
+    other = org.put(2, Name="Zeta", Phone="", BillingCity="", Tax_Id__c="de1")
+    org.put(3, Name="Eta")
+    directories.read_due(now=NOON)
+    directory = Directory.objects.get()
+
+    assert ask(directory, **VAT).answered is Answered.UNREAD  # it has not been read of anybody
+
+    monkeypatch.setattr(directories, "PAGES", 1)
+    directories.read_due(now=NOON)
+    directory.refresh_from_db()
+    assert (directory.keys_reading, directory.keys_read) == (["Tax_Id__c"], [])
+    assert ask(directory, **VAT).answered is Answered.UNREAD  # of one page it has
+    assert ask(directory).answered is Answered.PERHAPS  # who tells no key does not wait
+
+    directories.read_due(now=NOON)
+    directory.refresh_from_db()
+    told = ask(directory, **VAT)
+    assert (told.answered, told.by, told.candidates[0].id) == (Answered.SAME, "key", other)
+
+
+def test_keys_that_contradict_each_other_wait_for_a_person(org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
+    org.put(1, Tax_Id__c="DE2")
+    wants_keys(monkeypatch, "Tax_Id__c")
+    directories.read_due(now=NOON)
+    rules_of = Directory.objects.get().connection.environment
+    rules.draw(environment=rules_of, lines={"automatic": True, "auto": -3.0}, actor="ada", now=NOON)
+
+    assert ask(Directory.objects.get(), **VAT).answered is Answered.PERHAPS
+    assert ask(Directory.objects.get()).answered is Answered.SAME
+
+
+def test_two_new_customers_with_one_key_do_not_both_become_new(
+    org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wants_keys(monkeypatch, "Tax_Id__c")
+    directories.read_due(now=NOON)
+    directory = Directory.objects.get()
+
+    assert ask(directory, "cus_1", **VAT).answered is Answered.NEW
+    told = ask(directory, "cus_2", name="Zeta", email="", phone="", city="", **VAT)
+
+    assert (told.answered, told.candidates[0].id) == (Answered.EXPECTED, "cus_1")
+
+
+def test_a_field_that_no_flow_names_any_more_does_not_keep_the_rest_from_being_read(
+    org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org.put(1)
+    wants_keys(monkeypatch, "Gone__c")
+    answer = org.ask
+
+    def refuse(connection: Connection, action: str, request: dict[str, Any]) -> dict[str, Any]:
+        if "Gone__c" in request.get("soql", ""):
+            raise Refused("No such column 'Gone__c'", code="INVALID_FIELD")
+        return answer(connection, action, request)
+
+    monkeypatch.setattr(streams, "ask", refuse)
+    directories.read_due(now=NOON)
+    assert Directory.objects.get().failure
+
+    wants_keys(monkeypatch)
+    directories.read_due(now=NOON + timedelta(hours=1))
+
+    assert (known(), Directory.objects.get().failure) == ([*org.rows], "")
+
+
+def test_fields_that_flows_spell_otherwise_are_read_once_and_known_to_each(
+    org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = org.put(1, Name="Zeta", Phone="", BillingCity="", Tax_Id__c="DE1")
+    selected: list[list[str]] = []
+
+    def look(connection: Connection, action: str, request: dict[str, Any]) -> dict[str, Any]:
+        if action == "query":
+            columns = request["soql"].removeprefix("SELECT ").partition(" FROM ")[0]
+            selected.append(columns.lower().split(", "))
+        return org.ask(connection, action, request)
+
+    monkeypatch.setattr(streams, "ask", look)
+    wants_keys(monkeypatch, "Tax_Id__c", "tax_id__c", "name")
+    directories.read_due(now=NOON)
+
+    assert all(len(set(columns)) == len(columns) for columns in selected)  # Salesforce refuses the others
+    directory = Directory.objects.get()
+    for name in ("Tax_Id__c", "tax_id__c"):
+        told = ask(directory, external={name: "DE 1"})
+        assert (told.answered, told.candidates[0].id) == (Answered.SAME, other)
+
+
+def test_in_one_batch_only_those_wait_that_tell_a_key_which_was_not_read_yet(org: Org) -> None:
+    org.put(1)
+    directories.read_due(now=NOON)
+    directory = Directory.objects.get()
+    batch = [Customer("cus_1", {**HOEFER, **VAT}), Customer("cus_2", HOEFER)]
+
+    answers = asking.alike(directory.connection_id, "Account", batch, now=NOON, expecting=True)
+
+    assert [one.answered for one in answers] == [Answered.UNREAD, Answered.PERHAPS]

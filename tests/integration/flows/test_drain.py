@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Callable
 
 import pytest
 from django.db import OperationalError
 
 from flows import drain, lanes, queue, runner
+from flows.management.commands.drain import Command
 from flows.models import Doorbell, Lane, Pair
 from tests.integration.flows.given import a_live_flow, a_worker, runs
 
@@ -75,3 +78,26 @@ def test_a_drain_that_is_asked_to_stop_rings_for_what_is_left(worker, monkeypatc
     drain.drain(0)
 
     assert rung == [0]
+
+
+def test_a_worker_alone_outlives_whatever_goes_wrong_in_a_turn(monkeypatch: pytest.MonkeyPatch):
+    handlers, turns, alarms = {}, [], []
+
+    def turn(shard: int, stopping: Callable[[], bool]) -> int:
+        turns.append(stopping())
+        if len(turns) == 1:
+            raise KeyError("nobody has thought of it")
+        handlers[signal.SIGTERM](signal.SIGTERM, None)
+        assert stopping()
+        return 0
+
+    monkeypatch.setattr(drain, "drain", turn)
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(signal, "alarm", alarms.append)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+    Command().handle()
+
+    assert turns == [False, False]
+    assert handlers[signal.SIGALRM] == signal.SIG_DFL, "the kernel ends a turn that does not end"
+    assert alarms == [60, 0, 60, 0]

@@ -16,7 +16,7 @@ from flows.engine.ports import Intent
 from flows.lanes import WorkerLease
 from flows.models import DeadLetter, Effect, Event, Lane, Pair, Review, Run
 from flows.reviews import answer
-from integrator.kernel.errors import Missing, Refused, Transient, Uncertain
+from integrator.kernel.errors import Ambiguous, Missing, Refused, Transient, Uncertain
 from tests.fakes import an_item
 from tests.integration.flows.given import a_charge, an_event
 from tests.integration.flows.two_systems import (
@@ -294,3 +294,39 @@ def test_an_element_of_a_list_keeps_its_effect_when_the_list_has_changed(
     work_until_quiet(worker)
 
     assert sorted(started) == ["re_a", "re_b", "re_c"]
+
+
+CALL = "00T000000000001EAA"
+
+
+def a_duplicate() -> Ambiguous:
+    refusal = Ambiguous("Use one of these records?", code="DUPLICATES_DETECTED")
+    refusal.records = (("Task", CALL),)
+    return refusal
+
+
+def test_what_a_person_chose_is_sent_again_by_whoever_asks_for_the_same(
+    pair: Pair, worker: WorkerLease, systems: TwoSystems
+) -> None:
+    for slug in ("first", "second"):
+        a_deployed_flow(pair, TASK, slug=slug)
+    systems.answers["upsert"] = lambda _: a_duplicate()
+    systems.answers["find"] = lambda _: {"records": [{"Id": CALL}]}
+    systems.answers["update"] = lambda _: Transient("no answer", code="timeout")
+    happens(pair, 1)
+    work_until_quiet(worker)
+    first, second = Review.objects.order_by("run__flow__slug")
+    answer(review=first, value=CALL, actor="otto", now=timezone.now())
+    work_until_quiet(worker)
+    effect = Effect.objects.get()
+    assert effect.state == "sent"
+    before = len(systems.made("upsert"))
+
+    del systems.answers["update"]
+    answer(review=second, value="again", actor="otto", now=timezone.now())
+    work_until_quiet(worker)
+
+    effect.refresh_from_db()
+    assert (effect.state, effect.action) == ("done", "update")
+    assert len(systems.made("upsert")) == before
+    assert systems.records[f"Task:{CALL}"] == {"Integration_Key__c": effect.public_id}

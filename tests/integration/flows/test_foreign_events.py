@@ -42,7 +42,7 @@ def test_a_thin_event_opens_a_run_that_reads_the_object_first(pair):
 
     run = Run.objects.get()
     assert (run.fetch_first, run.lane.key, run.event.type) == (True, "stripe:ch_1", "v1.charge.succeeded")
-    (loaded,) = loading.load(Run.objects.values_list("id", flat=True))
+    (loaded,) = loading.load(Run.objects.values_list("id", flat=True), now=NOON)
     readied = loading.ready(loaded, compiled(live.version_id, live.version.content_hash))
     assert (readied.root.type, readied.root.id, readied.item.read_first) == ("charge", "ch_1", True)
     assert readied.item.context == {}, "there is nothing to map before the object was read"
@@ -126,7 +126,7 @@ def test_an_event_of_another_version_is_read_anew_and_told_once(pair):
     assert [run.fetch_first for run in runs] == [True, True, False, True]
     items = [
         loading.ready(run, compiled(live.version_id, live.version.content_hash)).item
-        for run in loading.load(run.id for run in runs)
+        for run in loading.load((run.id for run in runs), now=NOON)
     ]
     assert [item.event.foreign for item in items] == [True, True, False, True]
     notice = Notice.objects.get()

@@ -7,6 +7,7 @@ import pytest
 from flows import deadletters
 from flows.engine.outcome import Failure
 from flows.models import DeadLetter, Deployment, Pair, Run
+from flows.views import letters
 from integrator.accounts.models import AuditEntry
 from tests.builders import NOON, a_pair, an_environment
 from tests.integration.flows.given import a_live_flow, an_event
@@ -24,7 +25,22 @@ def test_letters_of_one_cause_stand_together(reader: Reader, pair: Pair, live: D
 
     assert page.count('<article class="group"') == 2
     assert "Retry all 3" in page
+    assert page.count("Mend</a>") == 2  # what helps one of many can be approved for all of them
     assert "Give it a default in the mapping" in page or "give it a default in the mapping" in page
+
+
+def test_causes_beyond_those_that_are_shown_are_not_passed_over_in_silence(
+    reader: Reader, pair: Pair, live: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Name", "Amount__c", "Status__c"):
+        a_dead_run(pair, field=name)
+    assert "more cause" not in reader.page("dead-letters/")
+
+    monkeypatch.setattr(letters, "MOST_GROUPS", 2)
+
+    page = reader.page("dead-letters/")
+    assert page.count('<article class="group"') == 2
+    assert "1 more cause has older letters only" in page
 
 
 def test_one_letter_is_retried(reader: Reader, pair: Pair, live: Deployment) -> None:

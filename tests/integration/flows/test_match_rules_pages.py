@@ -39,6 +39,18 @@ def test_the_page_tells_who_is_known_and_what_decisions_say(ada: Reader, directo
     assert "3 of them the same customer" in page
 
 
+def test_external_keys_are_named_and_whether_they_have_been_read(ada: Reader, directory: Directory) -> None:
+    opening.widen(directory, ["Tax_Id__c"], now=NOON)
+
+    page = ada.page("duplicates/")
+    (told,) = ada.client.get("/api/v1/known-customers/").json()["results"]
+    Directory.objects.update(keys_read=["Tax_Id__c"])
+
+    assert "External keys: Tax_Id__c; customers who tell one that is still being read wait" in page
+    assert (told["keys"], told["keys_read"]) == (["Tax_Id__c"], [])
+    assert "still being read" not in ada.page("duplicates/")
+
+
 def test_an_administrator_draws_the_lines_and_bad_ones_are_told(ada: Reader, pair: Pair) -> None:
     form = {"automatic": "on", "auto": "8", "margin": "3", "review": "-2"}
     assert ada.client.post("/w/acme/dev/duplicates/rules/", form).status_code == 302
@@ -48,7 +60,7 @@ def test_an_administrator_draws_the_lines_and_bad_ones_are_told(ada: Reader, pai
     refused = ada.client.post("/w/acme/dev/duplicates/rules/", {**form, "review": "9"})
 
     assert refused.status_code == 422
-    assert "A person is asked from fewer bits on" in refused.content.decode()
+    assert "A person is asked from fewer points on" in refused.content.decode()
 
 
 def test_an_operator_has_customers_read_again_and_draws_no_lines(

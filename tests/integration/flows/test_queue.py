@@ -84,6 +84,43 @@ def test_shards_ring_for_themselves():
     assert queue.ring(shard=1)
 
 
+def test_a_lone_worker_is_not_rung_for_since_nobody_would_take_the_jobs_away(settings):
+    settings.LONE_WORKER = True
+
+    assert not queue.ring()
+
+    assert OrmQ.objects.count() == 0
+    assert queue.can_ring()
+
+
+def test_a_lone_worker_answers_no_doorbell(settings):
+    queue.ring()
+    settings.LONE_WORKER = True
+
+    queue.answer(shard=0)
+
+    assert Doorbell.objects.get().answered_at is None
+
+
+def test_a_lone_worker_leaves_the_doorbell_of_a_pool_at_work_alone(settings):
+    queue.ring()
+    queue.answer(shard=0)
+    settings.LONE_WORKER = True
+
+    queue.fall_idle(shard=0)
+
+    assert Doorbell.objects.get().busy_until is not None
+
+
+def test_rings_that_nobody_takes_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(queue, "MOST_WAITING", 3)
+    for _ in range(6):
+        queue.ring()
+        time_passes(3)
+
+    assert OrmQ.objects.count() == 3
+
+
 def test_a_broken_broker_raises_nothing(monkeypatch):
     def broken(*_: object) -> None:
         raise ConnectionError

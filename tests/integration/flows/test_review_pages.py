@@ -12,7 +12,14 @@ from flows.models import Deployment, Pair, Review, Run
 from integrator.accounts.models import AuditEntry
 from monitoring import queries
 from tests.builders import NOON, a_pair, a_person, an_environment
-from tests.integration.flows.asking import SURE, WHICH, a_duplicate, a_question
+from tests.integration.flows.asking import (
+    SURE,
+    WHICH,
+    a_contradiction,
+    a_duplicate,
+    a_question,
+    a_refused_record,
+)
 from tests.integration.flows.given import a_live_flow
 from tests.integration.flows.reading import Reader
 
@@ -252,6 +259,37 @@ def test_a_customer_who_may_be_known_stands_beside_the_records_and_what_speaks_f
     assert 'data-focus="3"' in page
 
 
+def test_external_keys_stand_beside_each_other_and_contradictions_are_said(
+    reader: Reader, pair: Pair, live: Deployment
+) -> None:
+    review = a_question(pair, a_contradiction())
+
+    page = reader.page(f"questions/{review.public_id}/")
+
+    assert "The same record id" in page
+    assert "Another VAT number" in page
+    assert "<mark>DE2</mark>" in page
+    assert "<mark>de1</mark>" not in page  # neither capitals nor spaces count
+
+
+def test_a_record_that_salesforce_refuses_stands_beside_those_that_it_looks_like(
+    reader: Reader, pair: Pair, live: Deployment
+) -> None:
+    review = a_question(pair, a_refused_record())
+
+    page = reader.page(f"questions/{review.public_id}/")
+
+    assert "What was to be saved" in page
+    assert "<mark>555-1</mark>" in page
+    assert 'value="001000000000001AAA"' in page
+    assert 'value="001000000000002AAA"' not in page
+    assert "It belongs to cus_2 already." in page
+    assert "Lead 00Q000000000001AAA" in page
+    assert 'value="save_nonetheless"' in page
+    assert "ids=001000000000001AAA%2C001000000000002AAA" in page
+    assert "likely the same" not in page
+
+
 def test_who_may_see_no_content_sees_no_values_of_customers(
     client: Client, pair: Pair, live: Deployment
 ) -> None:
@@ -262,3 +300,23 @@ def test_who_may_see_no_content_sees_no_values_of_customers(
 
     assert "Logistik" not in page
     assert "hoefer" not in page
+
+
+def test_a_list_names_customers_to_those_who_may_see_content(
+    reader: Reader, client: Client, pair: Pair, live: Deployment
+) -> None:
+    a_question(pair, a_duplicate("Höfer <Logistik>"))
+    a_question(pair, WHICH)
+
+    assert "Höfer &lt;Logistik&gt;" in reader.page("questions/")
+    vera = Reader(client, a_person("vera@acme.test", "viewer"))
+    assert "Höfer" not in vera.page("questions/")
+
+
+def test_a_list_is_shown_though_the_key_of_a_name_is_lost(
+    reader: Reader, pair: Pair, live: Deployment
+) -> None:
+    review = a_question(pair, a_duplicate())
+    Review.objects.update(evidence=b"sealed by a key that is gone")
+
+    assert links(reader.page("questions/")) == [review.public_id]

@@ -51,6 +51,16 @@ def test_runs_and_events_are_found_by_the_ids_of_letters_and_records(
         assert dead.event.external_id in reader.page("events/", q=wanted), wanted
 
 
+def test_runs_are_narrowed_by_currency_however_it_is_written(
+    reader: Reader, pair: Pair, live: Deployment
+) -> None:
+    (euros,) = runs(pair, 1, currency="eur")
+    (yen,) = runs(pair, 1, currency="jpy")
+
+    assert shown(reader.page("runs/", currency="eur"), [euros, yen]) == [True, False]
+    assert shown(reader.page("runs/", currency="JPY"), [euros, yen]) == [False, True]
+
+
 def test_runs_are_narrowed_by_version_and_connection(reader: Reader, pair: Pair, live: Deployment) -> None:
     (run,) = runs(pair, 1)
     flow = live.flow.public_id

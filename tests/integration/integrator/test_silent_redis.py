@@ -17,7 +17,7 @@ from flows import queue
 from flows.models import Doorbell
 from integrator import patience
 from integrator.cache import SturdyRedis
-from monitoring import follow
+from monitoring import waking
 
 LONGEST = 10.0  # seconds that the one who asks waits: a second for a call, and the machine may be busy
 
@@ -90,11 +90,11 @@ def test_whoever_changed_something_waits_for_no_message(
 ) -> None:
     settings.REDIS_URL = silent.address
     layer = RedisPubSubChannelLayer(hosts=[{"address": silent.address, **configured.REDIS_TIMEOUTS}])
-    monkeypatch.setattr(follow, "get_channel_layer", lambda: layer)
-    monkeypatch.setattr(follow, "_woken", 0.0)
+    monkeypatch.setattr(waking, "get_channel_layer", lambda: layer)
+    monkeypatch.setattr(waking, "_woken", 0.0)
 
-    first = holds_up(silent, follow.wake)
-    monkeypatch.setattr(follow, "_woken", 0.0)
-    second = holds_up(silent, follow.wake)
+    first = holds_up(silent, waking.wake)
+    monkeypatch.setattr(waking, "_woken", 0.0)
+    second = holds_up(silent, waking.wake)
 
     assert (first, second) == (True, False)

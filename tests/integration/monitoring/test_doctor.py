@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from django.db import connection
 from django.utils import timezone
 
-from connectors import connections
+from connectors import connections, outbound
 from connectors.models import Connection, Topic
 from integrator import vault
 from monitoring.conservation import hour_of
@@ -21,6 +21,7 @@ from monitoring.doctor.look import Look
 from monitoring.models import ConservationHour, Duty
 from tests.builders import NOON, a_connection
 from tests.integration.flows.given import a_worker, an_event, die
+from tests.integration.monitoring.public_address import answers
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -59,6 +60,15 @@ def test_workers_that_had_nothing_to_do_yet_are_believed_to_be_there_while_someb
     Duty.objects.create(name="alerts", holder="host:1:1", held_until=NOON + MINUTE)
 
     assert work.workers(look()).state is State.OK
+
+
+def test_workers_that_never_began_while_work_waits_are_not_said_to_have_had_nothing_to_do():
+    an_event(a_connection("stripe"), {"id": "ch_1", "object": "charge"}, received_at=NOON - MINUTE)
+
+    found = work.workers(look())
+
+    assert found.state is State.BROKEN
+    assert found.detail.startswith("none has begun yet; the oldest work has waited for")
 
 
 def test_nobody_who_watches_is_found():
@@ -233,6 +243,63 @@ def test_stripe_cannot_deliver_to_this_machine_or_without_tls_but_the_simulated_
     stripe.webhook_endpoints.get().secrets.update(last_used_at=NOON)
 
     assert of_webhooks().state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("said", "believed", "told"),
+    [
+        (b"ok\n", True, "ok: last delivery 1 min ago"),
+        (b"ok\n", False, "warning: {} has no certificate that Stripe would accept"),
+        (b"Welcome to my router", True, "warning: somebody else answers at {} (HTTP 200)"),
+    ],
+    ids=["well", "certificate", "somebody else"],
+)
+def test_the_public_address_is_asked_where_that_is_wanted(said, believed, told, settings, tmp_path):
+    a_webhook().webhook_endpoints.get().secrets.update(last_used_at=NOON - MINUTE)
+    with answers(said, tmp_path, believed=believed) as settings.PUBLIC_URL:
+        (asked,) = outside.webhooks(look(ask=True))
+
+    assert f"{asked.state.word}: {asked.detail}" == told.format(settings.PUBLIC_URL)
+    assert of_webhooks().state is State.OK  # nobody is asked
+
+
+def test_a_public_address_that_nobody_answers_is_told_with_what_to_do(settings):
+    a_webhook().webhook_endpoints.get().secrets.update(last_used_at=NOON)
+    settings.PUBLIC_URL = "https://integrator.invalid"
+
+    found = only(outside.webhooks(look(ask=True)))
+
+    assert found.state is State.WARNING
+    assert "https://integrator.invalid does not answer when it is asked from here" in found.detail
+    assert "certificate and proxy" in found.remedy
+
+
+def test_somebody_else_is_told_however_much_they_say(settings, tmp_path, monkeypatch):
+    a_webhook()
+    monkeypatch.setattr(outbound, "MAX_BYTES", 1 << 16)
+    with answers(b"Welcome" * 100_000, tmp_path, believed=True) as settings.PUBLIC_URL:
+        found = only(outside.webhooks(look(ask=True)))
+
+    assert "somebody else answers" in found.detail
+
+
+def test_a_silent_public_address_does_not_hide_that_events_are_missed_and_is_asked_once(
+    settings, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(outside, "_silent", lambda *_: asked.append(1) or "nobody answers")
+    settings.PUBLIC_URL = "https://integrator.example.com"
+    missing, other = a_webhook(), a_webhook(name="Other")
+    ConservationHour.objects.create(
+        connection=missing, hour=hour_of(NOON), found=7, delivered=0, counted_at=NOON
+    )
+
+    found = {one.about: one for one in outside.webhooks(look(ask=True))}
+
+    broken, warned = found[f"acme/dev/{missing.name}"], found[f"acme/dev/{other.name}"]
+    assert (broken.state, warned.state) == (State.BROKEN, State.WARNING)
+    assert "7 events came from Stripe's list within an hour, and nobody answers" in broken.detail
+    assert len(asked) == 1
 
 
 def test_a_clock_that_is_behind_shows_by_events_that_come_before_they_happened():

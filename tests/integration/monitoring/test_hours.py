@@ -108,13 +108,10 @@ def test_while_nothing_happens_nothing_is_counted(
         assert counter.count_due(now=after(minutes=2)) == 0
 
 
-def test_counting_rests_in_proportion_to_what_it_takes(
-    stripe: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_counting_rests_in_proportion_to_what_it_takes(stripe: Connection) -> None:
     received(stripe, NOON)
-    counter = hours.Counter()
     moments = iter([100.0, 103.0, 200.0, 251.0, 251.5])
-    monkeypatch.setattr(hours.time, "monotonic", lambda: next(moments))
+    counter = hours.Counter(clock=lambda: next(moments))
     assert counter.count_due(now=after(minutes=1)) == 1  # from 100 to 103: 3 s of counting
     received(stripe, NOON)
 

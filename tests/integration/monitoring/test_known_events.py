@@ -132,7 +132,7 @@ def test_how_keenly_something_is_watched_is_chosen_and_feedback_forgotten(
     operator.post(f"{address}forget/", {"key": "drop"})
 
     series = Series.objects.get()
-    assert "has to be 0.5 deviations more unusual" in before
+    assert "has to stand out a little more than usual" in before
     assert (chosen.status_code, refused.status_code) == (302, 422)
     assert series.sensitivity == {"drop": "off"}
     assert detection.raised(series.state) == {}

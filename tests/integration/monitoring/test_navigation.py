@@ -6,8 +6,11 @@ import re
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from monitoring import queries
 from tests.builders import a_pair, a_person
 
 pytestmark = pytest.mark.django_db
@@ -34,3 +37,44 @@ def test_a_page_below_another_is_marked_by_it(client: Client, path: str, place: 
 
     marked = re.findall(r'class="side-link"[^>]*aria-current="page".*?</a>', page, re.DOTALL)
     assert [f"<span>{place}</span>" in link for link in marked] == [True]
+
+
+def test_a_page_learns_of_changes_beyond_999_though_the_number_is_cut(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.clear()
+    a_pair()
+    client.force_login(a_person("axel@acme.test", "admin"))
+    monkeypatch.setattr(queries, "nav_counts", lambda _: {"dead": 1_240})
+
+    page = client.get("/w/acme/dev/dead-letters/").content.decode()
+
+    (number,) = re.findall(r'<span class="count[^>]*id="nav-dead"[^>]*>[^<]*', page)
+    assert 'data-count="1240"' in number
+    assert number.endswith(">999+")
+
+
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [
+        pytest.param("", "flows_run", id="the overview"),
+        pytest.param("runs/", "flows_run", id="runs"),
+        pytest.param("events/", "flows_event", id="events"),
+        pytest.param("dead-letters/", "flows_deadletter", id="dead letters"),
+        pytest.param("questions/", "flows_review", id="questions"),
+        pytest.param("alerts/", "monitoring_alert", id="alerts"),
+    ],
+)
+def test_what_happens_while_a_page_is_made_is_told_to_it(client: Client, path: str, table: str) -> None:
+    cache.clear()
+    a_pair()
+    client.force_login(a_person("axel@acme.test", "admin"))
+
+    with CaptureQueriesContext(connection) as asked:
+        client.get(f"/w/acme/dev/{path}", headers={"Accept": "text/html,*/*"})
+
+    def first(name: str) -> int:
+        return next(at for at, query in enumerate(asked) if f'FROM "{name}"' in query["sql"])
+
+    assert first("flows_change") < first(table)
+    assert sum('FROM "flows_change"' in query["sql"] for query in asked) == 1

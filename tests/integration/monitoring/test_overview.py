@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connectors.models import Connection
 from flows import publishing
 from flows.dispatch import SWITCHED_OFF
-from flows.models import Attempt, Event, Link, Pair, Run
+from flows.models import Attempt, Event, Link, Notice, Pair, Run
 from flows.queries import first_id
-from monitoring import queries, throughput
+from monitoring import payments, queries, throughput
 from monitoring.models import ConservationHour
-from tests.builders import a_connection, a_pair, a_person, an_environment
+from tests.builders import NOON, a_connection, a_pair, a_person, an_environment
 from tests.integration.flows.given import a_live_flow, an_event, runs
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +137,25 @@ def test_money_is_summed_by_currency_and_by_day(pair: Pair) -> None:
     }
 
 
+def test_the_day_of_money_is_that_of_the_workspace_and_its_figures_lead_to_its_runs(
+    overview: Any, pair: Pair
+) -> None:
+    pair.environment.workspace.move_to("Pacific/Kiritimati")  # 14 hours before UTC
+    an_event(pair.stripe)
+    midnight = payments.begins(pair.environment.workspace, "today", now=timezone.now())
+    for name, at in (("pi_today", midnight), ("pi_before", midnight - timedelta(seconds=1))):
+        Link.objects.create(
+            pair=pair, stripe_id=name, salesforce_object="Payment__c", external_id=name, record_id="a0B",
+            agreed=b"", amount=1250, currency="EUR", first_synced_at=at, synced_at=at,
+        )  # fmt: skip
+
+    shown = overview()
+
+    assert "since midnight in Pacific/Kiritimati" in shown
+    assert '<span class="figure">€12.50</span><span class="note">1 payment</span>' in shown
+    assert f"currency=eur&amp;since={midnight.astimezone(UTC):%Y-%m-%dT%H:%M}" in shown
+
+
 def test_the_last_hour_is_counted_minute_by_minute(pair: Pair) -> None:
     a_live_flow(pair)
     an_applied_run(pair, took=1, ago=90)
@@ -154,7 +175,7 @@ def test_half_and_nearly_all_are_applied_within(pair: Pair) -> None:
     for took in (0.1, 0.2, 0.3, 0.4, 5.0):
         an_applied_run(pair, took=took)
 
-    half, nearly_all = queries.latencies(pair.environment, now=timezone.now()) or (None, None)
+    half, nearly_all = throughput.latencies(pair.environment, now=timezone.now()) or (None, None)
 
     assert half == timedelta(seconds=0.3)
     assert nearly_all == timedelta(seconds=5)
@@ -215,13 +236,76 @@ def test_it_says_whether_the_calls_will_last_and_leads_to_what_they_are_used_for
 
 def test_of_several_connections_each_one_has_its_equation(overview: Any, pair: Pair) -> None:
     other = a_connection("stripe", pair.environment, "Stripe Japan")
-    for connection, applied in ((pair.stripe, 3), (other, 1)):
-        an_event(connection)
+    for stripe, applied in ((pair.stripe, 3), (other, 1)):
+        an_event(stripe)
         ConservationHour.objects.create(
-            connection=connection, hour=timezone.now(), received=3, applied=applied, counted_at=timezone.now()
+            connection=stripe, hour=timezone.now(), received=3, applied=applied, counted_at=timezone.now()
         )
 
     shown = overview()
 
     assert f'conservation/#account-{other.public_id}">Stripe Japan</a>' in shown
     assert shown.count("Does not add up") == 1
+
+
+def test_events_that_stripe_lists_and_that_are_not_here_are_named_until_they_come(
+    overview: Any, pair: Pair
+) -> None:
+    now = timezone.now()
+    event = an_event(pair.stripe, external_id="evt_here")
+    assert "Events are missing" not in overview()
+    for name in ("evt_here", "evt_lost"):
+        Notice.of(
+            environment_id=pair.environment_id, key=f"missing:{pair.stripe_id}:{name}", kind="missing_event",
+            title="", text="", now=now, severity="critical",
+        ).save()  # fmt: skip
+
+    shown = overview()
+
+    assert "Events are missing" in shown
+    assert 'lacks 1 event that the other system lists: <span class="id">evt_lost</span>' in shown
+    Event.objects.filter(pk=event.pk).update(external_id="evt_lost")
+    assert 'lacks 1 event that the other system lists: <span class="id">evt_here</span>' in overview()
+    Notice.objects.filter(key__endswith="evt_here").delete()
+    assert "Events are missing" not in overview()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL goes by its statistics")
+def test_nothing_on_it_reads_or_sorts_all_that_ever_came(pair: Pair) -> None:
+    a_live_flow(pair)
+    an_applied_run(pair, took=1)
+    with CaptureQueriesContext(connection) as asked:
+        queries.dashboard(pair.environment, now=timezone.now())
+        queries.last_runs(pair.environment)
+    tables = ("flows_event", "flows_run", "flows_attempt")
+    plans = [
+        " ".join(str(row) for row in connection.cursor().execute("EXPLAIN QUERY PLAN " + one["sql"]))
+        for one in asked.captured_queries
+        if any(f'FROM "{table}"' in one["sql"] for table in tables)
+    ]
+
+    assert len(plans) > 5
+    for plan in plans:
+        assert not any(f"SCAN {table}" in plan for table in tables), plan
+        assert "FOR ORDER BY" not in plan  # it would sort all of a connection or of a pair
+        assert "flows_attempt_run_id" not in plan  # it would look up the attempts of all runs of a pair
+
+
+def test_what_waits_is_not_looked_for_in_all_that_came_after_a_busier_moment(
+    pair: Pair, on_postgresql: bool
+) -> None:
+    if not on_postgresql:
+        pytest.skip("SQLite has no statistics that could be of another moment")
+    common = {"connection": pair.stripe, "received_at": NOON, "body": b"x" * 500}
+    Event.objects.bulk_create(Event(external_id=f"evt_{n}", **common) for n in range(2000))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE flows_event")
+    Event.objects.update(fate="applied")
+
+    with CaptureQueriesContext(connection) as asked:
+        assert throughput.waiting_since(pair.environment) is None
+
+    for one in (one["sql"] for one in asked.captured_queries if "queued" in one["sql"]):
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {one}")
+            assert "flows_event_pkey" not in str(cursor.fetchall())

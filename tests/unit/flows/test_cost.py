@@ -18,4 +18,6 @@ def test_a_run_in_a_batch_of_a_thousand_costs_no_more_than_in_one_of_fifty():
 
 
 def test_an_expression_costs_little_more_than_a_chip():
-    assert all(mapping.measure_expression(text, rounds=5) <= 40 for text in mapping.EXPRESSIONS.values())
+    # 40 µs where ten fields by hand take 7: the ratio is the same on a machine that is slow or shared.
+    dearest = max(mapping.measure_expression(text, rounds=5).ratio for text in mapping.EXPRESSIONS.values())
+    assert dearest <= 6

@@ -219,7 +219,11 @@ def test_a_dead_letter_is_never_told_to_go_on_by_itself():
 @pytest.mark.parametrize(
     ("code", "message", "params"),
     [
-        ("STRING_TOO_LONG", "City: data value too large: Ulm (max length=2)", {"max_length": "2"}),
+        (
+            "STRING_TOO_LONG",
+            "City: data value too large: Ulm (max length=2)",
+            {"max_length": "2", "label": "City"},
+        ),
         (
             "DUPLICATE_VALUE",
             "duplicate value found: X__c duplicates value on record with id: 001Kj00001AbCdEIAV",
@@ -234,7 +238,7 @@ def test_a_dead_letter_is_never_told_to_go_on_by_itself():
         (
             "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
             "Method: bad value for restricted picklist field: Bank Transfer",
-            {"value": "Bank Transfer"},
+            {"label": "Method", "value": "Bank Transfer"},
         ),
         ("REQUIRED_FIELD_MISSING", "Required fields are missing: [LastName]", {"field": "LastName"}),
         ("resource_missing", "No such customer: 'cus_1'", {"object": "customer", "record_id": "cus_1"}),
@@ -273,3 +277,28 @@ def test_the_engine_is_told_a_class_by_no_words_alone():
     failure = errors.Refused("No such column 'X__c'. Read timed out. Foreign key external ID: a")
 
     assert explain(failure).error_class == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("system", "status", "code", "message", "context"),
+    [
+        ("", None, "", "Failed to connect the contact to its account: Account__c is required", {}),
+        ("", None, "", "Connection refused by the customer", {}),
+        ("", None, "", "Could not establish the mandate: customer refused", {}),
+        ("salesforce", 403, "PERMISSION_DENIED", "see sfdc.platform.eventbus.grpc.service.unavailable", {}),
+        ("salesforce", None, "INVALID_ARGUMENT", "sfdc.platform.eventbus.grpc.service.unavailable", {}),
+        ("stripe", None, "", "Request timed out", {"operation": "Charge"}),
+        ("stripe", None, "timeout", "Stripe could not be reached.", {"operation": "create_refund"}),
+        ("stripe", 424, "", "Failed", {"operation": "charge"}),
+        ("stripe", 409, "account_country_frozen", "The account is frozen.", {}),
+        ("stripe", 400, "", "You passed an empty string for 'amount'.", {}),
+        ("stripe", 400, "", "You must provide an amount and a currency.", {}),
+        ("stripe", 400, "parameter_unknown", "Received unknown parameters: colour, amount", {}),
+        ("salesforce", 400, "STRING_TOO_LONG", "Amount__c: data value too large: 12 (max length=1)", {}),
+        ("salesforce", 400, "REQUIRED_FIELD_MISSING", "Required fields are missing: [Name, Amount__c]", {}),
+        ("salesforce", 400, "INVALID_MULTISELECT_PICKLIST_VALUE", "Currency: bad value for picklist: X", {}),
+        ("salesforce", 400, "FIELD_INTEGRITY_EXCEPTION", "It is in an invalid state for this change", {}),
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_known_failure_is_left_to_a_person(system, status, code, message, context):
+    assert classify(system, status, code, message, context).autonomy == "human"

@@ -30,7 +30,7 @@ salesforce | 400 | QUERY_TOO_COMPLICATED | Query is either selecting too many fi
 salesforce | 401 | INVALID_SESSION_ID | Session expired or invalid | auth | renew_session | auto
 salesforce | 401 | INVALID_SESSION_ID | This session is not valid for use with the REST API | auth | mend_login | human
 salesforce | 401 | INVALID_AUTH_HEADER | INVALID_HEADER_TYPE | auth | renew_session | auto
-salesforce | 403 | API_DISABLED_FOR_ORG | API is not enabled for this Organization or Partner | auth | mend_login | human
+salesforce | 403 | API_DISABLED_FOR_ORG | API is not enabled for this Organization or Partner | permission | grant_access | human
 salesforce | 403 | API_CURRENTLY_DISABLED | API is disabled for this User | permission | grant_access | human
 salesforce | 400 | invalid_grant | login rate exceeded | rate_limit | rest | auto
 salesforce | 400 | invalid_grant | user hasn't approved this consumer | auth | mend_login | human
@@ -50,7 +50,7 @@ salesforce | 400 | TRANSFER_REQUIRES_READ | The new owner must have read permiss
 salesforce | 400 | INVALID_FIELD | Foreign key external ID: cus_Q1a2b3 not found for field Stripe_Customer_Id__c in entity Account | missing_ref | save_parent | approve
 salesforce | 400 | INVALID_FIELD | No such column 'Net_Amount__c' on sobject of type Payment__c | schema | correct_amount | human
 salesforce | 400 | INVALID_FIELD | No such column 'Loyalty__c' on sobject of type Contact | schema | change_mapping | approve
-salesforce | 404 | INVALID_TYPE | sObject type 'Payment__c' is not supported. | schema | change_mapping | approve
+salesforce | 404 | INVALID_TYPE | sObject type 'Payment__c' is not supported. | schema | mend_org | human
 salesforce | 400 | NO_SUCH_RECORD_TYPE | There is no record type Business for Account | schema | mend_org | human
 salesforce | 410 | UNSUPPORTED_API_VERSION | version not supported | schema | report | human
 salesforce | 400 | INVALID_CROSS_REFERENCE_KEY | invalid cross reference id | missing_ref | correct_link | approve
@@ -86,7 +86,7 @@ salesforce | 400 | CANNOT_EXECUTE_FLOW_TRIGGER | We can't save this record becau
 salesforce | 400 | FAILED_ACTIVATION | An order must have at least one product. | conflict | mend_org | human
 salesforce | 400 | ENTITY_IS_LOCKED | the entity is locked for editing | conflict | check_state | human
 salesforce | 404 | ENTITY_IS_DELETED | entity is deleted | conflict | check_state | human
-salesforce | 404 | NOT_FOUND | The requested resource does not exist | conflict | check_state | human
+salesforce | 404 | NOT_FOUND | The requested resource does not exist | missing_ref | check_state | human
 salesforce | 400 | CANNOT_UPDATE_CONVERTED_LEAD | cannot reference converted lead | conflict | check_state | human
 salesforce | 400 | DELETE_FAILED | Your attempt to delete Acme could not be completed because it is associated with the following orders.: 00000100 | conflict | check_state | human
 salesforce | 400 | DUPLICATE_VALUE | duplicate value found: Email_Unique__c duplicates value on record with id: 001Kj00001AbCdE | duplicate | choose_record | human
@@ -176,7 +176,7 @@ stripe | 400 | | Invalid integer: 12.5 | data | correct_data | human
 stripe | 400 | | Invalid currency: xyz. Stripe currently supports these currencies: usd, aed, afn | data | correct_amount | human
 stripe | 400 | | Missing required param: customer. | data | give_default | approve
 stripe | 400 | | Invalid string: abcdef; must be at most 500 characters | data | cut_text | approve
-stripe | 400 | | Something nobody has seen | unknown | read_message | human
+stripe | 400 | | Something nobody has seen | data | correct_data | human
 stripe | | idempotency_key_spent | Stripe has kept a failure for this request, so it may have been done. | transient | look_up | auto
 integrator | | timeout | Salesforce did not answer within the deadline. | transient | retry | auto
 integrator | | network | Stripe could not be reached. | transient | retry | auto
@@ -194,11 +194,57 @@ integrator | | crashed | The worker was lost three times with this event | inter
 | | | [Errno -2] Name or service not known | transient | retry | auto
 | | | connect ECONNREFUSED 127.0.0.1:443 | transient | retry | auto
 | | | Your name: Read timed out. | unknown | read_message | human
-stripe | 400 | | Read timed out. | unknown | read_message | human
+stripe | 400 | | Read timed out. | data | correct_data | human
+salesforce | 400 | | Something nobody has seen | unknown | read_message | human
 | | UNABLE_TO_LOCK_ROW | unable to obtain exclusive access to this record | lock | retry | auto
 stripe | 400 | UNABLE_TO_LOCK_ROW | a code of the other system | unknown | read_message | human
 hubspot | 503 | OVERLOADED | a system that is not known here | unknown | read_message | human
 | | | | unknown | read_message | human
+salesforce | 400 | CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY | record type missing for: Account | permission | grant_access | human
+salesforce | 400 | CANNOT_EXECUTE_FLOW_TRIGGER | We can't save this record because the “Measure Field Updates” process failed. An unhandled fault has occurred while processing the flow. Error ID: 1405213620-33528 (-1704150698) | conflict | mend_org | human
+salesforce | 403 | APEX_REST_SERVICES_DISABLED | Apex REST services are disabled | permission | grant_access | human
+salesforce | 403 | FORBIDDEN | You do not have access to the Apex class named: LeanDataAPI | permission | grant_access | human
+salesforce | 400 | INVALID_SIGNUP_COUNTRY | Invalid signup country: AX | data | correct_data | human
+salesforce | 400 | CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY | hed.TDTM_Contact: execution of AfterInsert caused by: System.TypeException: Cannot have more than 10 chunks in a single operation. Please rearrange the data to reduce chunking. | too_large | resend | approve
+salesforce | 400 | EXCEEDED_ID_LIMIT | Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch | too_large | report | human
+salesforce | 400 | OPERATION_TOO_LARGE | exceeded 100000 distinct ids | too_large | mend_flow | human
+salesforce | 400 | EXCEEDED_MAX_SEMIJOIN_SUBSELECTS | maximum number of semijoin subselects exceeded | too_large | mend_flow | human
+salesforce | 400 | MIXED_DML_OPERATION | DML operation on setup object is not permitted after you have updated a non-setup object (or vice versa): User, original object: Contact | conflict | mend_org | human
+stripe | 400 | | A canceled subscription can only update its cancellation_details and metadata. | conflict | check_state | human
+stripe | 400 | | You cannot combine currencies on a single customer. This customer has an active subscription, subscription schedule, discount, quote, or invoice item with currency eur. | data | correct_amount | human
+stripe | 400 | resource_missing | This customer has no attached payment source or default payment method. | declined | ask_customer | human
+stripe | 400 | | The currency specified (gbp) does not match the currency on the source (eur). A payment can only be created for the same currency as the corresponding source. | data | correct_amount | human
+stripe | 400 | | The currency of the selected prices (eur) does not match the customer currency (usd). | data | correct_amount | human
+stripe | 400 | | You cannot use a PaymentMethod as a source for Customers. Instead, use the PaymentMethods API to attach a customer. | data | mend_flow | human
+stripe | 400 | | You passed an empty string for 'expand'. We assume empty values are an attempt to unset a parameter; however 'expand' cannot be unset. | data | give_default | approve
+stripe | 400 | | Must provide source or customer. | data | give_default | approve
+stripe | 404 | resource_missing | No such subscription: 'sub_1abc' | missing_ref | check_state | human
+salesforce | 400 | INVALIDJOB | Unable to find object for job | unknown | read_message | human
+stripe | 400 | | You cannot update a subscription that is `canceled` or `incomplete_expired`. | conflict | check_state | human
+stripe | 400 | | Refund amount ($25.00) is greater than unrefunded amount on charge ($21.45) | data | correct_amount | human
+stripe | 400 | | Insufficient funds in your Stripe balance to refund this amount. | conflict | correct_amount | human
+stripe | 400 | | You are creating accounts too quickly. | rate_limit | resend | approve
+stripe | 400 | | This customer has no attached card | declined | ask_customer | human
+stripe | 400 | | Stripe Tax has not been activated on your account. | permission | mend_account | human
+stripe | 400 | | Its token was created with an API key in live mode and now it is used with one in test mode. | auth | mend_login | human
+stripe | 400 | parameter_missing | Missing required param: amount. | data | correct_amount | human
+stripe | 400 | a_code_of_tomorrow | You cannot update a subscription that is `canceled`. | unknown | read_message | human
+salesforce | 400 | TXN_SECURITY_METERING_ERROR | Enabled transaction security policies took too long to complete. | transient | retry | auto
+salesforce | 400 | TOO_MANY_APEX_REQUESTS | Too many concurrent requests | transient | retry | auto
+salesforce | 404 | NOT_FOUND | Provided external ID field does not exist or is not accessible: Stripe_Id__c | schema | mend_org | human
+salesforce | 400 | EXCEEDED_QUOTA | storage limit exceeded | too_large | mend_org | human
+salesforce | 400 | OAUTH_APP_BLOCKED | this app is blocked by admin | auth | mend_login | human
+salesforce | 415 | UNSUPPORTED_MEDIA_TYPE | Content type is not supported | internal | report | human
+salesforce | 500 | sf:INVALID_LOGIN | INVALID_LOGIN: Invalid username, password, security token; or user locked out. | auth | mend_login | human
+salesforce | | UNAUTHENTICATED | sfdc.platform.eventbus.grpc.service.auth.error: An authentication exception occurred. | auth | mend_login | human
+salesforce | 400 | INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST | Currency ISO Code: bad value for restricted picklist field: HUF | data | correct_amount | human
+stripe | 400 | invalid_request_error | You cannot update a subscription that is `canceled`. | conflict | check_state | human
+stripe | 404 | | Unrecognized request URL (GET: /v1/invoice/in_1). | internal | report | human
+stripe | | | HTTPSConnectionPool(host='api.stripe.com', port=443): Max retries exceeded (Caused by ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 407 Proxy Authentication Required'))) | auth | mend_login | human
+salesforce | 400 | JSON_PARSER_ERROR | Cannot deserialize instance of currency from VALUE_STRING value 49,90 or request may be missing a required field at [line:1, column:35] | data | correct_amount | human
+salesforce | 407 | | <html>Proxy Authentication Required</html> | auth | mend_login | human
+salesforce | | MISSING_RECORD | record not found | missing_ref | correct_link | approve
+salesforce | | | SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed')) | transient | check_state | human
 """  # noqa: E501 - a table is read by its rows
 # fmt: on
 ROWS = [[part.strip() for part in line.split("|")] for line in CASES.strip().splitlines()]

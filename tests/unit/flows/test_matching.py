@@ -21,6 +21,7 @@ from flows.matching import (
     normalise,
 )
 from flows.matching.records import names_of
+from flows.matching.telling import told
 
 ANN = {
     "name": "Ann Whitcombe",
@@ -149,6 +150,34 @@ def test_who_is_linked_to_another_record_is_not_merged_without_a_person():
     known = {**ANN, "external": {"salesforce_account_id": "001xx000003DGb9"}}
 
     assert decided(told, ann=known).kind == Kind.REVIEW
+
+
+def test_capitals_and_spaces_of_an_external_key_do_not_count():
+    customer = {"name": "Somebody Else", "external": {"Tax_Id__c": "DE 123 456 789"}}
+
+    decision = decided(customer, policy=Policy(), hofer={**HOFER, "external": {"Tax_Id__c": "de123456789"}})
+
+    assert (decision.kind, decision.candidates[0].id, decision.by_key) == (Kind.AUTO, "hofer", True)
+    assert told_words(decision) == ["The same VAT number"]
+
+
+def test_keys_that_contradict_each_other_are_for_a_person_even_if_another_one_is_the_same():
+    customer = {**ANN, "external": {"Number__c": 7, "Tax_Id__c": "GB1"}}
+    known = {**HOFER, "external": {"Number__c": "7", "Tax_Id__c": "GB2"}}
+    other = {**HOFER, "external": {"Tax_Id__c": "GB1"}}
+
+    contradicted = decided(customer, hofer=known)
+    two = decided(customer, hofer=known, second=other)
+
+    assert contradicted.kind == two.kind == Kind.REVIEW
+    assert contradicted.candidates[0].score == sum(line.bits for line in contradicted.waterfall) == 0
+    assert told_words(contradicted) == ["The same Number__c", "Another VAT number"]
+    assert [candidate.id for candidate in two.candidates] == ["second", "hofer"]
+
+
+def told_words(decision: Decision) -> list[str]:
+    labels = {"Tax_Id__c": "VAT number"}
+    return [told(line.field, line.level, labels) for line in decision.waterfall]
 
 
 def test_a_name_that_many_have_says_less():

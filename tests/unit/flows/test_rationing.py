@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from flows.engine.rationing import LOOK_AGAIN, PRIORITIES, aged, wait_of
+from flows.engine.rationing import LOOK_AGAIN, PRIORITIES, aged, goes_after, wait_of
 
 NONE, HOUR = timedelta(0), timedelta(hours=1)
 
@@ -40,3 +40,12 @@ def test_no_priority_starves():
 def test_a_run_is_looked_at_again_when_it_may_go():
     assert wait_of("low", left_percent=20.0, waited=NONE) == LOOK_AGAIN
     assert wait_of("low", left_percent=20.0, waited=HOUR - timedelta(minutes=1)) == timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("left", [0.0, 5.0, 10.0, 29.9, 30.0, 100.0])
+@pytest.mark.parametrize("priority", PRIORITIES)
+def test_a_run_goes_on_exactly_after_what_it_has_to_have_waited(priority, left):
+    waited = goes_after(priority, left_percent=left)
+
+    assert wait_of(priority, left_percent=left, waited=waited) is None
+    assert not waited or wait_of(priority, left_percent=left, waited=waited - timedelta(seconds=1))

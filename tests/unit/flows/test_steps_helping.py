@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.engine.item import Item
-from flows.engine.outcome import Done
+from flows.engine.outcome import AskHuman, Done
 from flows.steps.halving import MOST_CALLS, in_smaller_calls
 from integrator.kernel.errors import Ambiguous, Refused
 from tests.fakes import FakePorts
@@ -89,7 +89,8 @@ def test_a_person_is_asked_where_the_record_may_not_be_taken_over(ports, case):
 
     (answer,) = take("salesforce.upsert", UPSERT, [a_contact()], ports)
 
-    assert isinstance(answer, Ambiguous)
+    assert isinstance(answer, AskHuman)
+    assert answer.kind == "duplicate"
     assert ports.records == before
 
 

@@ -128,3 +128,72 @@ def test_a_failure_of_the_org_is_answered_as_it_came(ports):
 def test_customers_are_found_in_the_slot_salesforce():
     assert problems("salesforce.recognise", {"object": "Account", "slot": "stripe"})
     assert not problems("salesforce.recognise", {"object": "Contact"})
+
+
+KEYS = [{"field": "Tax_Id__c", "from": "customer.metadata.vat", "label": "VAT number"}]
+
+
+def with_keys(items, ports, **settings):
+    return recognise(items, ports, known="customer.metadata.account", keys=KEYS, **settings)
+
+
+def test_external_keys_are_told_and_a_record_found_by_one_says_so(ports):
+    ports.hold("Account", ACME, Tax_Id__c="DE1")
+    ports.alikes["cus_1"] = Likeness(Answered.SAME, (Alike(ACME, 64.0),), by="key")
+
+    (done,) = with_keys([a_customer(metadata={"vat": "DE 1"})], ports)
+
+    assert (done.exit, done.output["id"], done.output["by"]) == ("found", ACME, "key")
+    assert done.seen["external"] == {"Tax_Id__c": "DE 1"}
+    assert done.output["record"]["Tax_Id__c"] == "DE1"
+
+
+@pytest.mark.parametrize("by", ["key", "likeness"])
+def test_a_record_whose_key_is_another_by_now_is_for_a_person(ports, by):
+    ports.hold("Account", ACME, Tax_Id__c="DE2")
+    ports.alikes["cus_1"] = Likeness(Answered.SAME, (Alike(ACME, 64.0),), by=by)
+
+    (asked,) = with_keys([a_customer(metadata={"vat": "DE1"})], ports)
+
+    assert isinstance(asked, AskHuman)
+    assert asked.evidence["labels"] == {"Tax_Id__c": "VAT number"}
+    assert asked.evidence["told"]["Tax_Id__c"] == "DE1"
+    assert "external" not in asked.evidence["told"]
+    assert asked.evidence["candidates"][0]["values"]["Tax_Id__c"] == "DE2"
+
+
+def test_a_known_id_that_a_key_contradicts_is_for_a_person_with_the_record_that_has_the_key(ports):
+    ports.hold("Account", ACME, Tax_Id__c="DE2")
+    ports.alikes["cus_1"] = Likeness(Answered.SAME, (Alike(BETA, 64.0),), by="key")
+
+    (asked,) = with_keys([a_customer(metadata={"vat": "DE1", "account": ACME})], ports)
+
+    assert isinstance(asked, AskHuman)
+    assert [one["id"] for one in asked.evidence["candidates"]] == [ACME, BETA]
+    assert [line[:2] for line in asked.evidence["candidates"][0]["waterfall"]] == [
+        ["external", "Id"],
+        ["contradiction", "Tax_Id__c"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("known", "way"),
+    [
+        pytest.param(Likeness(Answered.SAME, (Alike(ACME, 64.0),), by="a person"), "found", id="it is"),
+        pytest.param(Likeness(Answered.NEW, apart=(ACME,)), "new", id="it is another"),
+    ],
+)
+def test_what_a_person_said_of_a_contradiction_is_not_asked_again(ports, known, way):
+    ports.hold("Account", ACME, Tax_Id__c="DE2")
+    ports.alikes["cus_1"] = known
+
+    (done,) = with_keys([a_customer(metadata={"vat": "DE1", "account": ACME})], ports)
+
+    assert isinstance(done, Done)
+    assert done.exit == way
+
+
+def test_a_field_is_one_key():
+    twice = [KEYS[0], {**KEYS[0], "field": "tax_id__C"}]
+    assert problems("salesforce.recognise", {"object": "Account", "keys": twice})
+    assert not problems("salesforce.recognise", {"object": "Account", "keys": KEYS})

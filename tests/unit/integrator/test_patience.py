@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import structlog
 
 from integrator import patience
 from integrator.patience import ASK_AGAIN_AFTER, Away, Patience
@@ -79,3 +80,19 @@ def test_an_error_that_is_an_answer_is_none_of_its_failures(clock: Clock) -> Non
     fails(redis, ValueError)
 
     assert may_ask(redis)
+
+
+def test_that_it_is_away_and_that_it_is_back_is_logged_once_each(clock: Clock) -> None:
+    redis = Patience()
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            fails(redis)
+            redis.missed(ConnectionError())
+            clock.seconds += ASK_AGAIN_AFTER
+        assert may_ask(redis)
+        assert may_ask(redis)
+
+    assert lines == [
+        {"event": "redis.away", "error": "TimeoutError", "log_level": "warning"},
+        {"event": "redis.back", "seconds": 15, "log_level": "info"},
+    ]

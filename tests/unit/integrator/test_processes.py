@@ -137,6 +137,24 @@ def test_what_is_to_be_finished_is_finished_while_the_children_still_run(started
     assert not child.alive()
 
 
+def test_whoever_asks_twice_for_a_stop_is_in_a_hurry(monkeypatch):
+    handlers = {}
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.update({number: handler}))
+    found = []
+
+    def asked_again() -> None:
+        found.append(supervisor.hurried)
+        handlers[signal.SIGINT](signal.SIGINT, None)
+        found.append(supervisor.hurried)
+
+    supervisor = Supervisor([], every=0.01, farewell=asked_again)
+    supervisor._tick = lambda: handlers[signal.SIGINT](signal.SIGINT, None)
+
+    supervisor.run()
+
+    assert found == [False, True]
+
+
 def test_what_a_child_forked_is_killed_with_it(started):
     child = a_child(FORKER)
     started.append(child)

@@ -108,3 +108,7 @@ def test_a_session_ends_after_half_a_day():
     prolonged = "getattr(settings, 'SESSION_SAVE_EVERY_REQUEST', False)"
 
     assert settings_of(f"settings.SESSION_COOKIE_AGE // 3600, {prolonged}") == "12 False"
+
+
+def test_no_worker_at_all_is_no_start():
+    assert "INTEGRATOR_WORKERS" in settings_of("1", INTEGRATOR_WORKERS="0")

@@ -119,3 +119,32 @@ def test_data_that_another_version_sealed_is_not_taken_for_something_else(settin
 
     with pytest.raises(vault.Unreadable, match="another version"):
         vault.unseal(foreign, owner="event:1")
+
+
+# Many at once
+
+
+def test_what_was_sealed_with_others_opens_alone_and_what_was_sealed_alone_opens_with_others():
+    small, large = b"{}", b'{"name": "Ada", "amount": 1999}' * 200
+    together = vault.seal_many([(small, "a"), (large, "b")])
+    alone = [vault.seal(small, owner="a"), vault.seal(large, owner="b")]
+
+    assert [vault.unseal(together[0], owner="a"), vault.unseal(together[1], owner="b")] == [small, large]
+    assert vault.unseal_many([(alone[0], "a"), (memoryview(alone[1]), "b")]) == [small, large]
+    assert len(together[1]) == len(alone[1])
+
+
+def test_of_many_only_those_open_that_belong_to_their_owners_and_have_a_key(ring):
+    before = vault.seal(b"before", owner="a")
+    ring.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    lost = vault.seal(b"lost", owner="a")
+    ring.ENCRYPTION_KEYS = [NEW, OLD]
+    now = vault.seal(b"now", owner="a")
+
+    found = vault.unseal_many([(before, "a"), (now, "b"), (lost, "a"), (now, "a")])
+
+    assert [found[0], found[3]] == [b"before", b"now"]
+    assert isinstance(found[1], vault.Unreadable)
+    assert isinstance(found[2], vault.Unreadable)
+    assert "something else" in str(found[1])
+    assert "any of the configured keys" in str(found[2])

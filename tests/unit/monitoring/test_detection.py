@@ -215,3 +215,12 @@ def test_an_amount_is_judged_by_what_its_customer_usually_pays():
     assert score_amount(history, 900.0)[1].unusual
     assert not score_amount(history, 60.0)[1].unusual
     assert not score_amount([], 900.0)[1].unusual
+
+
+def test_what_hardly_ever_came_is_not_told_as_so_many_thousand_times_as_usual() -> None:
+    days = 4
+    state, _ = backfill(bins(MONDAY, days * PER_DAY, refunds=0.0))
+    _, alerts = backfill(bins(MONDAY + timedelta(days=days), 20, refunds=12.0), state)
+
+    (reason,) = [alert.reason for alert in alerts if alert.metric == "refunds"]
+    assert reason.endswith("refunds where hardly any are usual.")

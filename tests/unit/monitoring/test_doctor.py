@@ -95,4 +95,5 @@ def test_a_redis_that_is_away_costs_no_event(settings):
     found = machine.broker(LOOK)
 
     assert found.state is State.WARNING
+    assert found.detail.startswith("does not answer: ")
     assert "hunter2" not in found.detail + found.remedy

@@ -267,6 +267,16 @@ def test_a_duplicate_names_the_records_that_it_looks_like():
     told = failure_of(400, [problem], now=NOON)
     assert isinstance(told, errors.Ambiguous)
     assert "Contact 003gK0000000001AAA, Contact 003gK0000000002AAA" in str(told)
+    assert told.records == (("Contact", "003gK0000000001AAA"), ("Contact", "003gK0000000002AAA"))
+    assert not told.may_save
+
+
+def test_a_duplicate_says_whether_it_may_be_saved_nonetheless():
+    (problem,) = problems_of(a_duplicate({"allowSave": True, "matchResults": []}))
+
+    told = failure_of(400, [problem], now=NOON)
+
+    assert (told.may_save, told.records) == (True, ())
 
 
 @pytest.mark.parametrize(
