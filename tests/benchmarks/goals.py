@@ -1,4 +1,4 @@
-"""This module holds the goals P1 to P12, L, S and A and compares them with what was measured."""
+"""This module holds the goals P1 to P12, L, S, D, A and W and compares them with what was measured."""
 
 from __future__ import annotations
 
@@ -95,6 +95,8 @@ GOALS: tuple[Goal, ...] = (
     Goal("A.calls.false", "anomalies of calls: false alerts a day", at_most=0.15),
     Goal("A.calls.delay", "anomalies of calls: median delay in minutes", at_most=10),
     Goal("A.us", "anomalies: µs a bin", at_most=200),
+    Goal("W.kernel", "simulation: worlds/s of the kernel's model on one core", at_least=1_000),
+    Goal("W.real", "simulation: worlds/s of the real worker on one core", at_least=20),
 )
 
 

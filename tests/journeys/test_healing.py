@@ -44,6 +44,10 @@ FAULTS: dict[str, dict[str, Any]] = {
     "answer cut": {"kind": "partial"},
     "said to have failed": {"kind": "after_status", "params": {"status": 500}},
     "too many calls at once": refused("REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests Limit exceeded."),
+    "somebody else made it just now": refused(
+        "DUPLICATE_VALUE",
+        "duplicate value found: External_ID__c duplicates value on record with id: a0B000000000001",
+    ),
     "limits of the org's code": refused(
         "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "T: System.LimitException: Apex CPU time limit exceeded"
     ),
@@ -70,6 +74,11 @@ def locked(bridge: Bridge) -> str:
     return payment
 
 
+def ended_session(bridge: Bridge) -> str:
+    bridge.salesforce.turn("sessions", method="DELETE")
+    return pay(bridge)
+
+
 def broken(how: dict[str, Any], **values: Any) -> Callable[[Bridge], str]:
     def inject(bridge: Bridge) -> str:
         bridge.salesforce.break_calls(how["kind"], WRITES, times=1, params=how.get("params", {}))
@@ -82,6 +91,7 @@ too_long = broken(TOO_LONG, **{"metadata[order_id]": ORDER})
 INJECTIONS: dict[str, Callable[[Bridge], str]] = {
     **{name: broken(how) for name, how in FAULTS.items()},
     "a locked row": locked,
+    "the session ended": ended_session,
     "a text that is too long": too_long,
 }
 
