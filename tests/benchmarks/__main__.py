@@ -49,7 +49,7 @@ WHAT: dict[str, tuple[str, Callable[[Asked], Measured]]] = {
     "listener": ("L1: how fast the event bus is heard and stored, and in how much memory", listener.measure),
     "decoding": ("L2: what it costs to decode an event of the bus", decoding.measure),
     "accounts": ("L3, L4: changed accounts on their way to Stripe, many at once and alone", accounts.measure),
-    "simulation": ("W: how many worlds of the simulation are played in a second", simulated.report),
+    "simulation": ("W: how many runs of simulated worlds are played in a second", simulated.report),
     "node-red": ("what Node-RED loses in the trouble of `delivery`", losses.measure),
 }
 CALM = "`delivery` without trouble, with the processor time of each event"

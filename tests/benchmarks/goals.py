@@ -95,8 +95,8 @@ GOALS: tuple[Goal, ...] = (
     Goal("A.calls.false", "anomalies of calls: false alerts a day", at_most=0.15),
     Goal("A.calls.delay", "anomalies of calls: median delay in minutes", at_most=10),
     Goal("A.us", "anomalies: µs a bin", at_most=200),
-    Goal("W.kernel", "simulation: worlds/s of the kernel's model on one core", at_least=1_000),
-    Goal("W.real", "simulation: worlds/s of the real worker on one core", at_least=20),
+    Goal("W.kernel", "simulation: runs/s in worlds of the kernel's model, one core", at_least=1_000),
+    Goal("W.real", "simulation: runs/s in worlds of the real worker, one core", at_least=20),
 )
 
 

@@ -1,4 +1,4 @@
-"""This module measures how many worlds of the simulation one core plays in a second (W)."""
+"""This module measures how many runs and worlds of the simulation one core plays in a second (W)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def report(asked: Asked) -> Measured:
     for number in range(asked.rounds):
         for rig, words in RIGS.items():
             table.add(words, _played(rig, SEED + 1_000_000 * number))
-    figures = {f"W.{rig}": table.figure(words, "worlds") for rig, words in RIGS.items()}
+    figures = {f"W.{rig}": table.figure(words, "runs") for rig, words in RIGS.items()}
     return Measured([table], figures)
 
 

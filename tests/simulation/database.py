@@ -182,6 +182,9 @@ class Database:
 
         Tell whether there were any.
         """
+        waits = any(lane.confirm_at is not None for lane in self.lanes.values())
+        if not (waits or self.late):  # as mostly, and this is asked again and again
+            return False
         by_event = {run.event.number: run for run in self.runs}
         repeated: dict[int, Run] = {}
         for lane in self.lanes.values():
