@@ -17,7 +17,7 @@ from integrator.kernel.money import to_major
 from tests.journeys.bridge import Bridge, until
 from tests.journeys.office import TOPICS, Office, office
 
-__all__ = ["Sales", "agree", "exact", "install", "moment", "office", "sales"]
+__all__ = ["Sales", "agree", "exact", "install", "items_of", "moment", "office", "sales"]
 
 RECIPES = ("closed_won", "customers", "subscriptions")
 MOST_ROUNDS = 30
@@ -147,14 +147,14 @@ def agree(sales: Sales) -> None:
     assert contracts.keys() == subscriptions.keys()
     for own, contract in contracts.items():
         subscription = subscriptions[own]
-        items = subscription["items"]["data"]
+        items = items_of(sales, subscription)
         assert contract["Status__c"] == subscription["status"]
         assert contract["Cancel_At_Period_End__c"] is subscription["cancel_at_period_end"]
         assert moment(contract["Canceled_At__c"]) == subscription["canceled_at"]
         assert moment(contract["Current_Period_End__c"]) == items[0]["current_period_end"]
         assert contract["Latest_Invoice__c"] == subscription["latest_invoice"]
         assert contract["Currency__c"] == subscription["currency"].upper()
-        assert exact(contract["MRR__c"]) == monthly(subscription)
+        assert exact(contract["MRR__c"]) == monthly(subscription, items)
         mine = [line for line in lines if line["Subscription_Contract__c"] == contract["Id"]]
         open_ = {line["External_ID__c"]: line for line in mine if line["Quantity__c"] != 0}
         assert open_.keys() == {item["id"] for item in items}
@@ -183,13 +183,18 @@ def exact(number: Any) -> Decimal:
     return Decimal(str(number))
 
 
-def monthly(subscription: dict[str, Any]) -> Decimal:
+def items_of(sales: Sales, subscription: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all items of a subscription, which itself shows ten of them."""
+    return sales.listed("subscription_items", subscription=subscription["id"])
+
+
+def monthly(subscription: dict[str, Any], items: list[dict[str, Any]]) -> Decimal:
     """Return what a subscription brings in a month, by way of hundredths of a year."""
     if subscription["status"] not in {"active", "past_due"}:
         return Decimal(0)
     a_year = {"week": 52, "month": 12, "year": 1}
     total = sum(
         item["price"]["unit_amount"] * item["quantity"] * a_year[item["price"]["recurring"]["interval"]]
-        for item in subscription["items"]["data"]
+        for item in items
     )
     return to_major(int((Decimal(total) / 12).quantize(Decimal(1))), subscription["currency"])

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from flows.models import DeadLetter, Effect, Review
 from tests.journeys.bridge import Service
-from tests.journeys.sales import Sales, agree, exact, moment, office, sales
+from tests.journeys.sales import Sales, agree, exact, items_of, moment, office, sales
 
 __all__ = ["office", "sales"]
 
@@ -115,6 +115,48 @@ def test_whatever_becomes_of_subscriptions_in_stripe_salesforce_says_the_same(sa
     assert status_of(sales, one["id"]) == "canceled"
     assert not DeadLetter.objects.exists()
     assert not Review.objects.exists()
+
+
+def test_of_more_items_than_a_subscription_shows_none_is_lost(sales: Sales) -> None:
+    bridge = sales.bridge
+    sales.stage(sales.deal(sales.account("Acme")), "Gewonnen")
+    sales.come_to_rest()
+    (made,) = sales.listed("subscriptions")
+    assert reads_of_items(sales) == 0
+    added: dict[str, Any] = {}
+    for number in range(12):
+        price = bridge.ask(
+            "POST", "/v1/prices", currency="eur", unit_amount=1_000 + number,
+            **{"recurring[interval]": "month", "product_data[name]": f"Part {number}"},
+        )  # fmt: skip
+        added |= {f"items[{number}][price]": price["id"], f"items[{number}][quantity]": 2}
+
+    bridge.ask("POST", f"/v1/subscriptions/{made['id']}", **added)
+    sales.come_to_rest()
+
+    (subscription,) = sales.listed("subscriptions")
+    items = [one["id"] for one in items_of(sales, subscription)]
+    shown = [one["id"] for one in subscription["items"]["data"]]
+    assert (len(items), len(shown)) == (13, 10)
+    agree(sales)
+    lines = sales.records("Subscription_Line__c")
+    assert {one["External_ID__c"] for one in lines if one["Quantity__c"] == 2} == set(items)
+    (contract,) = sales.records("Subscription_Contract__c")
+    assert exact(contract["MRR__c"]) == Decimal("339.32")  # 2 × 49.00 and 2 × (10.00 + … + 10.11)
+
+    (gone, *_) = [one for one in items if one not in shown]
+    bridge.ask("DELETE", f"/v1/subscription_items/{gone}")
+    sales.come_to_rest()
+
+    agree(sales)
+    lines = sales.records("Subscription_Line__c")
+    assert [one["External_ID__c"] for one in lines if one["Quantity__c"] == 0] == [gone]
+    assert not DeadLetter.objects.exists()
+
+
+def reads_of_items(sales: Sales) -> int:
+    """Return how often the items of a subscription were listed."""
+    return sales.bridge.stripe.calls("/v1/subscription_items", "GET")
 
 
 def status_of(sales: Sales, subscription: str) -> str:

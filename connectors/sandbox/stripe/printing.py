@@ -12,6 +12,10 @@ MARKS: dict[str, frozenset[str]] = {
     "refund": frozenset({"livemode"}),
 }
 
+# A list with this mark is kept whole, oldest first; what is printed of it is its first page.
+WHOLE = "whole"
+FIRST = 10  # elements of a list inside an object
+
 
 def printed(data: Any) -> bytes:
     """Return the JSON of an answer or a delivery."""
@@ -19,9 +23,27 @@ def printed(data: Any) -> bytes:
 
 
 def unmarked(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an object without our own marks."""
+    """Return an object without our own marks, and of a list that is kept whole the first page."""
     kind = value.get("object")
+    if kind == "list" and value.get(WHOLE):
+        return _first_page(value)
     marks = MARKS.get(kind) if isinstance(kind, str) else None
     if marks is None:
         return value
     return {name: item for name, item in value.items() if name not in marks}
+
+
+def told(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an object as an event carries it: without our own marks, neither its own nor its lists'."""
+    return {name: unmarked(item) if _is_list(item) else item for name, item in unmarked(value).items()}
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("object") == "list"
+
+
+def _first_page(value: dict[str, Any]) -> dict[str, Any]:
+    """Return what the list's own address would give first: the newest."""
+    items = value["data"]
+    page = {name: item for name, item in value.items() if name != WHOLE}
+    return {**page, "data": items[: -FIRST - 1 : -1], "has_more": len(items) > FIRST}

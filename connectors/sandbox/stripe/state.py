@@ -14,7 +14,7 @@ import msgspec
 from connectors.sandbox.stripe.agenda import Agenda
 from connectors.sandbox.stripe.errors import missing
 from connectors.sandbox.stripe.keys import ApiKey
-from connectors.sandbox.stripe.printing import unmarked
+from connectors.sandbox.stripe.printing import told
 from connectors.sandbox.stripe.stores import Store
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def emit(caller: Caller, occurrence: Occurrence) -> dict[str, Any]:
     """Make the event, keep it, and tell the listeners which endpoints want it."""
     state = caller.state
     # Frozen as bytes: an event's data never changes, whatever happens to the object.
-    data: dict[str, Any] = {"object": msgspec.Raw(msgspec.json.encode(unmarked(occurrence.object)))}
+    data: dict[str, Any] = {"object": msgspec.Raw(msgspec.json.encode(told(occurrence.object)))}
     if occurrence.previous is not None:
         data["previous_attributes"] = occurrence.previous
     wanted = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from connectors.sandbox.stripe.printing import told
 from connectors.sandbox.stripe.state import Occurrence, changes, emit
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def change(caller: Caller, subscription: dict[str, Any], after: Mapping[str, Any
 
 def tell(caller: Caller, subscription: dict[str, Any], before: Mapping[str, Any]) -> None:
     """Tell that a subscription was changed, by what its fields were before."""
-    previous = changes(dict(before), {name: subscription[name] for name in before})
-    if previous:
+    after = {name: subscription[name] for name in before}
+    if changes(dict(before), after):
+        previous = changes(told(dict(before)), told(after))
         emit(caller, Occurrence("customer.subscription.updated", subscription, previous))
 
 

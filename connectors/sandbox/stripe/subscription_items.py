@@ -9,6 +9,7 @@ from connectors.sandbox.stripe.errors import invalid
 from connectors.sandbox.stripe.forms import check, integer, merge_metadata
 from connectors.sandbox.stripe.lists import PAGE, page
 from connectors.sandbox.stripe.prices import plan_of
+from connectors.sandbox.stripe.printing import WHOLE
 
 if TYPE_CHECKING:
     from connectors.sandbox.stripe.forms import Spec, Values
@@ -111,6 +112,6 @@ def quantity_of(described: dict[str, Any]) -> int:
 
 
 def as_list(subscription_id: str, items: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return how a subscription shows its items: all of them, since it has at most twenty."""
+    """Return how a subscription keeps its items: all of them, of which it shows the first page."""
     url = f"/v1/subscription_items?subscription={subscription_id}"
-    return {"object": "list", "data": items, "has_more": False, "url": url}
+    return {"object": "list", "data": items, "has_more": False, "url": url, WHOLE: True}

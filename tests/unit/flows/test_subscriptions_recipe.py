@@ -15,6 +15,7 @@ from flows.engine.item import Item
 from flows.engine.policy import Policy
 from flows.recipes import catalogue
 from flows.steps import registry
+from integrator.kernel.errors import Transient
 from tests.fakes import FakePorts, an_item
 
 RECIPE = catalogue.load("subscriptions")
@@ -68,6 +69,52 @@ def test_the_line_of_an_item_that_was_taken_out_stays_with_nothing(ports: FakePo
     ended = ports.records[EXTRA]["Period_End__c"]
     play(ports, later=120)
     assert ports.records[EXTRA]["Period_End__c"] == ended
+
+
+def many(ports: FakePorts, count: int) -> dict[str, Any]:
+    """Let the subscription have so many items, and return how it shows them: the newest ten."""
+    (first,) = SAMPLES["subscription_updated"].event["data"]["object"]["items"]["data"]
+    items = [{**first, "id": f"si_{n}", "subscription": "sub_SampleAda0001"} for n in range(count, 0, -1)]
+    ports.stripe = {one["id"]: one for one in items}
+    return {"object": "list", "data": items[:10], "has_more": count > 10, "url": "/v1/subscription_items"}
+
+
+def open_lines(ports: FakePorts) -> set[str]:
+    lines = {name: one for name, one in ports.records.items() if name.startswith("Subscription_Line__c:")}
+    return {name.partition(":")[2] for name, one in lines.items() if one["Quantity__c"] != 0}
+
+
+def test_of_more_items_than_the_event_shows_all_are_read(ports: FakePorts) -> None:
+    play(ports, items=many(ports, 13))
+    assert open_lines(ports) == {f"si_{number}" for number in range(1, 14)}
+    assert ports.records[CONTRACT]["MRR__c"] == 13 * Decimal("245.00")
+
+    shown = many(ports, 13)
+    del ports.stripe["si_2"]
+    play(ports, later=60, items=shown)
+
+    assert open_lines(ports) == {f"si_{number}" for number in range(1, 14) if number != 2}
+    assert ports.records[CONTRACT]["MRR__c"] == 12 * Decimal("245.00")
+
+
+def test_items_are_read_only_where_there_are_more(ports: FakePorts) -> None:
+    play(ports, items=many(ports, 10))
+
+    assert len(open_lines(ports)) == 10
+    assert "list" not in {action for action, _ in ports.asked}
+
+
+def test_items_that_cannot_be_read_close_no_line(ports: FakePorts) -> None:
+    play(ports, items=many(ports, 13))
+
+    ports.refuses["subscription_item"] = Transient("Out of order")
+    shown = many(ports, 13)
+    assert play(ports, later=60, items=shown).fate != "applied"
+    del ports.refuses["subscription_item"]
+    ports.stripe.clear()
+    play(ports, later=120, items=shown)
+
+    assert len(open_lines(ports)) == 13
 
 
 def test_an_older_event_brings_no_line_back(ports: FakePorts) -> None:

@@ -285,6 +285,32 @@ def test_items_come_and_go(shop):
     assert "items" in event.data.previous_attributes
 
 
+def test_of_many_items_a_subscription_shows_the_newest_ten(shop):
+    first = shop.price(100)
+    made = shop.subscribe(shop.customer(), first)
+    prices = [shop.price(200 + number) for number in range(12)]
+
+    after = shop.client.v1.subscriptions.update(made.id, {"items": [{"price": price} for price in prices]})
+
+    assert [item.price.id for item in after["items"].data] == prices[:1:-1]
+    assert (made["items"].has_more, after["items"].has_more) == (False, True)
+    paged = [item.price.id for item in after["items"].auto_paging_iter()]
+    assert paged == [*prices[::-1], first]
+    (event, *_) = shop.client.v1.events.list({"type": "customer.subscription.updated"}).data
+    assert [item.price.id for item in event.data.object["items"].data] == prices[:1:-1]
+    assert event.data.object["items"].has_more
+
+
+def test_an_item_that_is_not_shown_is_told_of_as_well(shop):
+    made = shop.subscribe(shop.customer(), *(shop.price(100 + number) for number in range(13)))
+    (*_, last) = shop.client.v1.subscription_items.list({"subscription": made.id, "limit": 100}).data
+
+    shop.client.v1.subscription_items.delete(last.id)
+
+    assert last.id not in {item.id for item in made["items"].data}
+    assert shop.told("customer.subscription.updated") == ["customer.subscription.updated"]
+
+
 @pytest.mark.parametrize(
     ("behavior", "status"),
     [("void", "void"), ("keep_as_draft", "draft"), ("mark_uncollectible", "uncollectible")],
