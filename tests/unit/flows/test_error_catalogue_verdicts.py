@@ -123,6 +123,7 @@ stripe | 402 | processing_error | An error occurred while processing your card. 
 stripe | 402 | do_not_honor | Your card was declined. | declined | take_declined_way | auto
 stripe | 402 | stolen_card | Your card was declined. | declined | take_declined_way | auto
 stripe | 402 | try_again_later | Your card was declined. | declined | take_declined_way | auto
+stripe | 402 | currency_not_supported | Your card does not support this type of purchase in JPY. | declined | ask_customer | human
 stripe | 402 | authentication_required | Your card was declined. This transaction requires authentication. | declined | take_declined_way | auto
 stripe | 402 | a_reason_of_tomorrow | Your card was declined. | declined | take_declined_way | auto
 stripe | 400 | card_declined | The card cannot be used. | declined | take_declined_way | human
