@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "integrator.headers.Hardened",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "integrator.accounts.sessions.NotesUse",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -306,8 +307,8 @@ STORAGES = {
     },
 }
 
-# Browsers hold the page that a form leads to against the policy too, redirects included: where people sign in
-# elsewhere, or grant access there, that place has to be named.
+# Browsers hold the page that a form leads to against the policy too, redirects included: where a proxy in front
+# sends people to sign in elsewhere first, that place has to be named.
 FORM_TARGETS = env.list("INTEGRATOR_FORM_TARGETS", default=[])
 if wrong := [
     target for target in FORM_TARGETS if not re.fullmatch(r"https://[a-z0-9.-]+(:\d{1,5})?", target)
@@ -349,7 +350,13 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
-SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_ENGINE = "integrator.accounts.sessions"
+SESSION_COOKIE_AGE = 12 * 60 * 60  # from signing in, however much it is used
+SESSION_IDLE_MINUTES = env.int("INTEGRATOR_SESSION_IDLE_MINUTES", default=120)
+if not 1 <= SESSION_IDLE_MINUTES <= SESSION_COOKIE_AGE // 60:
+    raise ImproperlyConfigured(
+        f"INTEGRATOR_SESSION_IDLE_MINUTES is a number of minutes from 1 to {SESSION_COOKIE_AGE // 60}."
+    )
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves

@@ -134,7 +134,7 @@ KEY_KIND = LoginProblem(
     "key_kind", "", (),
     "The private key is of the wrong kind",
     "Salesforce accepts RSA keys of 2048 bits or more, and neither elliptic curves nor shorter keys.",
-    "Make a new key: openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certificate.pem",
+    "Make a new key: openssl req -x509 -newkey rsa:4096 -nodes -keyout key.pem -out certificate.pem",
 )  # fmt: skip
 INCOMPLETE = LoginProblem(
     "incomplete", "", (),

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, include, path
 
+from integrator.accounts import session_views
 from integrator.accounts.access import signed_in
 
 NO_MAIL = "django.core.mail.backends.dummy.EmailBackend"
@@ -36,5 +37,8 @@ def reset_password(request: HttpRequest) -> HttpResponse:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("email/", own_addresses, name="account_email"),
     path("password/reset/", reset_password, name="account_reset_password"),
+    path("sessions/", session_views.own, name="account_sessions"),
+    path("sessions/others/end/", session_views.end_others, name="account_end_other_sessions"),
+    path("sessions/<slug:session>/end/", session_views.end, name="account_end_session"),
     path("", include("allauth.urls")),
 ]

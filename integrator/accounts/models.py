@@ -1,4 +1,4 @@
-"""This module holds people, workspaces, environments, memberships, API tokens and the audit trail."""
+"""This module holds people, sessions, workspaces, environments, memberships, API tokens and the audit trail."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from knox.models import AbstractAuthToken
 
+from integrator.accounts import browsers
 from integrator.accounts.roles import Role
 
 
@@ -69,6 +71,26 @@ class User(AbstractUser):
         """Yield the same for the secret keys that were in use before."""
         for earlier in super().get_session_auth_fallback_hash():
             yield f"{earlier}.{self.session_generation}"
+
+
+class Session(AbstractBaseSession):
+    """A browser in which somebody is signed in, or is about to be."""
+
+    public_id = models.CharField(max_length=16, unique=True, default=public_id)  # the key itself is a secret
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions")
+    browser = models.CharField(max_length=200, blank=True, help_text="What it calls itself.")
+    opened_at = models.DateTimeField()
+    used_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    # Queries
+
+    @property
+    def browser_name(self) -> str:
+        """What people call the browser."""
+        return browsers.named(self.browser)
 
 
 class Workspace(models.Model):

@@ -8,6 +8,7 @@ import structlog
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
 
+from integrator.accounts import sessions
 from integrator.accounts.models import User
 
 log = structlog.get_logger(__name__)
@@ -21,6 +22,8 @@ def connect() -> None:
 
 
 def _signed_in(request: HttpRequest | None, user: User, **kwargs: Any) -> None:
+    if request is not None:
+        sessions.begin(request)
     log.info("signed in", person=user.email, address=_address(request))
 
 

@@ -118,7 +118,7 @@ function follow() {
       tabsAt = Date.now();
       tabsDue = 0; // what arrives from now on is not in the answer
       const mine = (tabsAsked += 1);
-      const answer = await fetch(location.href, { headers: { "X-Part": "tabs" } }).catch(() => null);
+      const answer = await fetch(location.href, { headers: { "X-Part": "tabs", "X-By-Itself": "1" } }).catch(() => null);
       const text = answer?.ok && !answer.redirected ? await answer.text().catch(() => "") : "";
       if (!text || mine !== tabsAsked) return;
       const box = document.createElement("template");
@@ -134,7 +134,7 @@ function follow() {
     if (asking) return;
     asking = true;
     const query = new URLSearchParams({ after: position, topics: topics.join(" "), rows: rows().slice(0, 100).join(",") });
-    const answer = await fetch(`${root.dataset.poll}?${query}`, { signal: AbortSignal.timeout(LONGEST) }).catch(() => null);
+    const answer = await fetch(`${root.dataset.poll}?${query}`, { signal: AbortSignal.timeout(LONGEST), headers: { "X-By-Itself": "1" } }).catch(() => null);
     const text = answer?.ok && !answer.redirected ? await answer.text().catch(() => "") : "";
     asking = false;
     if (!polling) return; // the socket is back, and tells what is newer

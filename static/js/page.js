@@ -217,7 +217,7 @@ async function refresh() {
     return;
   }
   reading = true;
-  const answer = await fetch(location.href).catch(() => null);
+  const answer = await fetch(location.href, { headers: { "X-By-Itself": "1" } }).catch(() => null);
   if (answer?.ok && !answer.redirected) {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     localise(fresh);

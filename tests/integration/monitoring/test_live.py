@@ -6,19 +6,19 @@ import asyncio
 import json
 import threading
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.db import OperationalError, connections
 from django.test import Client
 
 from connectors.models import Connection
 from flows.models import Change, Run
-from integrator.accounts.models import Membership
+from integrator.accounts.models import Membership, Session
 from integrator.asgi import application
 from monitoring import cursor, follow, live
 from monitoring.follow import Follower, audience, render
@@ -139,18 +139,24 @@ def test_everybody_else_is_refused(signed_in: bool, workspace: str, origin: str 
     play(scene)
 
 
-@pytest.mark.parametrize("ending", ["session", "membership"])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param(lambda: Session.objects.all().delete(), id="signed out"),
+        pytest.param(lambda: Session.objects.update(used_at=NOON - timedelta(days=365)), id="long unused"),
+        pytest.param(lambda: Membership.objects.all().delete(), id="without a role"),
+    ],
+)
 def test_a_socket_is_closed_when_its_person_may_no_longer_look(
-    ending: str, monkeypatch: pytest.MonkeyPatch
+    ending: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cookie = cookie_of()
-    model = {"session": Session, "membership": Membership}[ending]
     monkeypatch.setattr(live, "CHECK_EVERY", 0.05)
 
     async def scene() -> None:
         page = a_page(cookie)
         assert await page.connect()
-        await database_sync_to_async(lambda: model.objects.all().delete())()
+        await database_sync_to_async(ending)()
         assert await page.closed() == live.SIGNED_OUT
 
     play(scene)

@@ -110,5 +110,17 @@ def test_a_session_ends_after_half_a_day():
     assert settings_of(f"settings.SESSION_COOKIE_AGE // 3600, {prolonged}") == "12 False"
 
 
+@pytest.mark.parametrize(
+    ("given", "told"), [({}, "120"), ({"INTEGRATOR_SESSION_IDLE_MINUTES": "15"}, "15")], ids=["default", "set"]
+)
+def test_a_session_that_nobody_uses_ends_as_the_settings_say(given, told):
+    assert settings_of("settings.SESSION_IDLE_MINUTES", **given) == told
+
+
+@pytest.mark.parametrize("minutes", ["0", "721"])
+def test_a_session_cannot_be_idle_for_ever(minutes):
+    assert "INTEGRATOR_SESSION_IDLE_MINUTES" in settings_of("1", INTEGRATOR_SESSION_IDLE_MINUTES=minutes)
+
+
 def test_no_worker_at_all_is_no_start():
     assert "INTEGRATOR_WORKERS" in settings_of("1", INTEGRATOR_WORKERS="0")
