@@ -168,17 +168,23 @@ def test_people_see_where_they_are_signed_in_and_never_a_key(ada):
     assert there.cookies["sessionid"].value not in page
 
 
-def test_people_end_another_session_of_theirs(ada):
-    here, there = signed_in(), signed_in(SAFARI)
+def prove(client: Client, path: str = "/accounts/reauthenticate/") -> None:
+    client.post(path, {"password": PASSWORD})
 
-    here.post(f"/accounts/sessions/{row_of(there).public_id}/end/")
+
+def test_people_end_another_session_of_theirs(ada):
+    here, there, third = signed_in(), signed_in(SAFARI), signed_in(SAFARI)
+
+    asked = here.post(f"/accounts/sessions/{row_of(there).public_id}/end/")
+    prove(here, asked["Location"])
 
     assert there.get(PAGE).status_code == 302
-    assert here.get(PAGE).status_code == 200
+    assert here.get(PAGE).status_code == third.get(PAGE).status_code == 200
 
 
 def test_people_end_all_others_at_once(ada):
     here, others = signed_in(), [signed_in(SAFARI), signed_in(SAFARI)]
+    prove(here)
 
     here.post("/accounts/sessions/others/end/")
 
@@ -187,8 +193,7 @@ def test_people_end_all_others_at_once(ada):
 
 @pytest.mark.parametrize("what", ["others", "one"])
 def test_only_who_has_just_proved_themselves_ends_sessions(ada, what):
-    here, there = Client(), signed_in(SAFARI)
-    here.force_login(ada)
+    here, there = signed_in(), signed_in(SAFARI)
     path = "others" if what == "others" else row_of(there).public_id
 
     answer = here.post(f"/accounts/sessions/{path}/end/")
@@ -200,6 +205,7 @@ def test_only_who_has_just_proved_themselves_ends_sessions(ada, what):
 def test_nobody_ends_a_session_of_somebody_else_nor_the_one_they_use(ada):
     a_person("eve@globex.test", Role.ADMIN, a_workspace("globex"))
     eve, here = signed_in(email="eve@globex.test"), signed_in()
+    prove(here)
 
     for client in (eve, here):
         assert here.post(f"/accounts/sessions/{row_of(client).public_id}/end/").status_code == 404
