@@ -307,8 +307,8 @@ STORAGES = {
     },
 }
 
-# Browsers hold the page that a form leads to against the policy too, redirects included: where a proxy in front
-# sends people to sign in elsewhere first, that place has to be named.
+# Browsers hold the page that a form leads to against the policy too, redirects included: where a proxy in
+# front sends people to sign in elsewhere first, that place has to be named.
 FORM_TARGETS = env.list("INTEGRATOR_FORM_TARGETS", default=[])
 if wrong := [
     target for target in FORM_TARGETS if not re.fullmatch(r"https://[a-z0-9.-]+(:\d{1,5})?", target)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-# What a browser's `User-Agent` has in it -> what people call it. The first that fits: most pretend to be others.
+# What a browser's `User-Agent` has in it -> what people call it. The first that fits: most pretend to be
+# others.
 _PROGRAMS = (
     ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser/", "Samsung Internet"), ("Firefox/", "Firefox"),
     ("FxiOS/", "Firefox"), ("CriOS/", "Chrome"), ("Chrome/", "Chrome"), ("Safari/", "Safari"),

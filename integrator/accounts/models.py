@@ -1,4 +1,4 @@
-"""This module holds people, sessions, workspaces, environments, memberships, API tokens and the audit trail."""
+"""This module holds people, sessions, workspaces, environments, roles, API tokens and the audit trail."""
 
 from __future__ import annotations
 

@@ -110,6 +110,7 @@ def addresses(theatre: Theatre) -> Iterator[str]:
     yield theatre.at(f"flows/{ids['flow']}/", environment="production")
     yield theatre.at("", environment="production")
     yield f"{theatre.web}/accounts/login/"
+    yield f"{theatre.web}/accounts/sessions/"
 
 
 def looked(page: Page, width: int) -> list[str]:

@@ -125,11 +125,8 @@ def test_of_more_items_than_a_subscription_shows_none_is_lost(sales: Sales) -> N
     assert reads_of_items(sales) == 0
     added: dict[str, Any] = {}
     for number in range(12):
-        price = bridge.ask(
-            "POST", "/v1/prices", currency="eur", unit_amount=1_000 + number,
-            **{"recurring[interval]": "month", "product_data[name]": f"Part {number}"},
-        )  # fmt: skip
-        added |= {f"items[{number}][price]": price["id"], f"items[{number}][quantity]": 2}
+        price, _, _ = sales.plan(1_000 + number, "month")
+        added |= {f"items[{number}][price]": price, f"items[{number}][quantity]": 2}
 
     bridge.ask("POST", f"/v1/subscriptions/{made['id']}", **added)
     sales.come_to_rest()

@@ -111,7 +111,9 @@ def test_a_session_ends_after_half_a_day():
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [({}, "120"), ({"INTEGRATOR_SESSION_IDLE_MINUTES": "15"}, "15")], ids=["default", "set"]
+    ("given", "told"),
+    [({}, "120"), ({"INTEGRATOR_SESSION_IDLE_MINUTES": "15"}, "15")],
+    ids=["default", "set"],
 )
 def test_a_session_that_nobody_uses_ends_as_the_settings_say(given, told):
     assert settings_of("settings.SESSION_IDLE_MINUTES", **given) == told
