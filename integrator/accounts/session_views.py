@@ -34,7 +34,7 @@ def own(request: HttpRequest) -> HttpResponse:
 
 @signed_in
 @require_POST
-@reauthentication_required
+@reauthentication_required  # type: ignore[untyped-decorator]  # the library ships no types
 def end(request: HttpRequest, session: str) -> HttpResponse:
     """End another session of the person who asks, once they have just proved themselves."""
     found = sessions.of(cast(User, request.user), now=timezone.now())
@@ -46,7 +46,7 @@ def end(request: HttpRequest, session: str) -> HttpResponse:
 
 @signed_in
 @require_POST
-@reauthentication_required
+@reauthentication_required  # type: ignore[untyped-decorator]  # as above
 def end_others(request: HttpRequest) -> HttpResponse:
     """End every other session of the person who asks, once they have just proved themselves."""
     sessions.end_others(cast(User, request.user), but=str(request.session.session_key))

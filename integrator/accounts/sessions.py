@@ -7,9 +7,9 @@ used, and sooner if nobody uses it. A page that stands open and asks for news by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -42,9 +42,9 @@ class SessionStore(db.SessionStore):
         """Return the model in whose table they are."""
         return Session
 
-    def create_model_instance(self, data: Mapping[str, Any]) -> Session:
+    def create_model_instance(self, data: dict[str, Any]) -> Session:
         """Return the row of a session that holds `data`: a new one for a new key, or the same as before."""
-        row = super().create_model_instance(data)
+        row = cast(Session, super().create_model_instance(data))  # of the model above
         before, now = self.row, timezone.now()
         if before is not None and before.session_key == row.session_key:
             row.public_id, row.opened_at = before.public_id, before.opened_at
@@ -57,21 +57,25 @@ class SessionStore(db.SessionStore):
         self.row = row
         return row
 
-    async def acreate_model_instance(self, data: Mapping[str, Any]) -> Session:
-        """Return the same, where nothing may be waited for."""
-        await self._aget_or_create_session_key()
-        return self.create_model_instance(data)
+    async def acreate_model_instance(self, data: dict[str, Any]) -> Session:
+        """Return the same where nobody may be held up."""
+        return await sync_to_async(self.create_model_instance)(data)
 
-    def _get_session_from_db(self) -> Session | None:
-        row = super()._get_session_from_db()
+    def load(self) -> dict[str, Any]:
+        """Return what the session holds; nothing if it is over, or if there is none."""
+        row = Session.objects.filter(session_key=self.session_key).first() if self.session_key else None
         if row is not None and _is_over(row, now=timezone.now()):
             row.delete()
-            self._session_key = row = None
+            row = None
         self.row = row
-        return row
+        if row is None:
+            self._session_key = None
+            return {}
+        return self.decode(row.session_data)
 
-    async def _aget_session_from_db(self) -> Session | None:
-        return await sync_to_async(self._get_session_from_db)()
+    async def aload(self) -> dict[str, Any]:
+        """Return the same where nobody may be held up."""
+        return await sync_to_async(self.load)()
 
 
 def begin(request: HttpRequest) -> None:
@@ -111,7 +115,7 @@ def _latest_end(row: Session) -> datetime:
 
 def _is_over(row: Session, *, now: datetime) -> bool:
     idle_from = row.used_at + timedelta(minutes=settings.SESSION_IDLE_MINUTES)
-    return now >= min(idle_from, _latest_end(row))
+    return now >= min(idle_from, row.expire_date, _latest_end(row))
 
 
 # What a person sees of their own
