@@ -53,8 +53,7 @@ API_CHANGES_PER_MINUTE = env.int("INTEGRATOR_API_CHANGES_PER_MINUTE", default=3_
 # Who may read /metrics from another machine: whoever shows this token. Without one: this machine only.
 METRICS_TOKEN = env.str("INTEGRATOR_METRICS_TOKEN", default="")
 
-# Data keys, newest first: the first encrypts, all decrypt. Never derived from SECRET_KEY, so that
-# rotating one leaves the other alone.
+# Data keys, newest first: the first encrypts, all decrypt. Never made of SECRET_KEY: each is rotated alone.
 ENCRYPTION_KEYS = env.list("INTEGRATOR_ENCRYPTION_KEYS", default=[])
 
 # The first administrator's password, for `bootstrap` and `demo`; without it one is made and printed.
@@ -307,8 +306,7 @@ STORAGES = {
     },
 }
 
-# Browsers hold the page that a form leads to against the policy too, redirects included: where a proxy in
-# front sends people to sign in elsewhere first, that place has to be named.
+# Browsers hold where a form leads to against the policy too, also where a proxy in front has people sign in.
 FORM_TARGETS = env.list("INTEGRATOR_FORM_TARGETS", default=[])
 if wrong := [
     target for target in FORM_TARGETS if not re.fullmatch(r"https://[a-z0-9.-]+(:\d{1,5})?", target)
@@ -354,9 +352,7 @@ SESSION_ENGINE = "integrator.accounts.sessions"
 SESSION_COOKIE_AGE = 12 * 60 * 60  # from signing in, however much it is used
 SESSION_IDLE_MINUTES = env.int("INTEGRATOR_SESSION_IDLE_MINUTES", default=120)
 if not 1 <= SESSION_IDLE_MINUTES <= SESSION_COOKIE_AGE // 60:
-    raise ImproperlyConfigured(
-        f"INTEGRATOR_SESSION_IDLE_MINUTES is a number of minutes from 1 to {SESSION_COOKIE_AGE // 60}."
-    )
+    raise ImproperlyConfigured("INTEGRATOR_SESSION_IDLE_MINUTES is a number of minutes from 1 to 720.")
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves
