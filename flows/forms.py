@@ -72,12 +72,18 @@ class Tags(forms.Form):
 
 
 class Pace(forms.Form):
-    """How many dead letters a minute are retried."""
+    """How many dead letters a minute are retried, and whether one of them has to work first."""
 
     PACES: ClassVar[tuple[int, ...]] = (10, 60, 300, 1_200)
     per_minute = forms.TypedChoiceField(
         coerce=int, label="How fast the rest follows", choices=[(pace, f"{pace} a minute") for pace in PACES]
     )
+    start = forms.ChoiceField(required=False, choices=[("first", "One first"), ("all", "All of them")])
+
+    @property
+    def one_first(self) -> bool:
+        """Tell whether the rest waits until one has worked, as it does unless something else is said."""
+        return str(self.cleaned_data["start"]) != "all"
 
 
 class Approve(forms.Form):
@@ -88,6 +94,13 @@ class Approve(forms.Form):
     value = forms.CharField(required=False, max_length=255, label="Value")
     keep = forms.BooleanField(required=False)
     all = forms.BooleanField(required=False)
+    per_minute = forms.TypedChoiceField(
+        required=False,
+        coerce=int,
+        empty_value=None,
+        label="How fast the rest follows",
+        choices=[(pace, f"{pace} a minute") for pace in Pace.PACES],
+    )
 
 
 class EditObject(forms.Form):

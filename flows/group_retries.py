@@ -1,5 +1,5 @@
 """
-This module retries the dead letters of a cause: one first, and then the rest in order, so many a minute.
+This module retries the dead letters of a cause in order, so many a minute: one first, if that is wanted.
 
 Whether the first one worked is seen by what became of its run. How far a retry has come stands in the
 letters: each chunk resolves its letters and moves on in one transaction, so that a process may die at any
@@ -110,12 +110,14 @@ def begin(
     per_minute: int = USUAL,
     actor: str,
     now: datetime,
+    one_first: bool = True,
     fix: Fix | None = None,
 ) -> GroupRetry:
     """
-    Retry the first of the open letters of a cause now, and the rest once that one has worked.
+    Retry the open letters of a cause: the first now, and the rest once that one has worked.
 
-    Where a person has approved a `fix`, it holds for each of them from this retry on.
+    Without `one_first` the rest does not wait for that, and goes at its pace from now on. Where a person has
+    approved a `fix`, it holds for each of them from this retry on.
 
     :raises AlreadyHandled: if no letter is left, or they are being retried
     :raises Unacceptable: if so many a minute are not possible
@@ -123,7 +125,12 @@ def begin(
     _check(per_minute)
     try:
         with transaction.atomic():
-            return _begin(environment, fingerprint, per_minute, actor, now, fix=fix)
+            going = _begin(environment, fingerprint, per_minute, actor, now, one_first=one_first, fix=fix)
+            if one_first:
+                _retry(going, 1, now)
+            else:
+                _go_on(going, now)
+            return going
     except IntegrityError:
         raise AlreadyHandled("They are being retried already.") from None
 
@@ -135,6 +142,7 @@ def _begin(
     actor: str,
     now: datetime,
     *,
+    one_first: bool,
     fix: Fix | None,
 ) -> GroupRetry:
     letters = _open(environment, fingerprint)
@@ -146,14 +154,15 @@ def _begin(
         fingerprint=fingerprint,
         actor=actor,
         per_minute=per_minute,
+        one_first=one_first,
+        state=GroupRetry.State.FIRST if one_first else GroupRetry.State.GOING,
         total=found["total"],
         last_letter=found["last"],
         fix=b"" if fix is None else mended.sealed(fix, environment_id=environment.pk),
         created_at=now,
         next_at=now + LOOK,
     )
-    _retry(going, 1, now)
-    how: dict[str, object] = {"letters": going.total, "a_minute": per_minute}
+    how: dict[str, object] = {"letters": going.total, "a_minute": per_minute, "one_first": one_first}
     if fix is not None:
         how |= {"field": fix.field, "change": fix.told()}
     _audit(going, "deadletters.mend_began" if fix else "deadletters.retry_began", actor, now, **how)

@@ -58,13 +58,7 @@ def approve_cause(
     :raises Unacceptable: if what was entered does not fit
     :raises AlreadyHandled: if no letter is left, or they are being retried
     """
-    newest = causes.open_letters(environment).filter(fingerprint=fingerprint).order_by("-pk").first()
-    if newest is None:
-        raise group_retries.AlreadyHandled("Nothing was left to mend: somebody was quicker.")
-    remedy, fix = _fix(newest, approval, actor)
-    if fix.way == "replace" and "value" not in of_failure(newest).params:
-        # The values of the others are not known: each is looked at.
-        raise Unacceptable(f"Each letter has its own {remedy.field}: approve them one by one.", field="way")
+    newest, fix = _fix_of_cause(environment, fingerprint, approval, actor)
     with transaction.atomic():
         going = group_retries.begin(
             environment=environment,
@@ -77,6 +71,17 @@ def approve_cause(
         if approval.keep:
             saved_fixes.keep(letter=newest, fix=fix, actor=actor, now=now)
     return going
+
+
+def fix_of_cause(*, environment: Environment, fingerprint: str, approval: Approval, actor: str) -> Fix:
+    """
+    Return the change that `approve_cause` would make to every open letter of a cause.
+
+    :raises NoRemedy: if there is nothing to approve
+    :raises Unacceptable: if what was entered does not fit
+    :raises AlreadyHandled: if no letter is left
+    """
+    return _fix_of_cause(environment, fingerprint, approval, actor)[1]
 
 
 def edit(
@@ -96,10 +101,23 @@ def edit(
         )
 
 
+def _fix_of_cause(
+    environment: Environment, fingerprint: str, approval: Approval, actor: str
+) -> tuple[DeadLetter, Fix]:
+    newest = causes.open_letters(environment).filter(fingerprint=fingerprint).order_by("-pk").first()
+    if newest is None:
+        raise group_retries.AlreadyHandled("Nothing was left to mend: somebody was quicker.")
+    remedy, fix = _fix(newest, approval, actor)
+    if fix.way == "replace" and "value" not in of_failure(newest).params:
+        # The values of the others are not known: each is looked at.
+        raise Unacceptable(f"Each letter has its own {remedy.field}: approve them one by one.", field="way")
+    return newest, fix
+
+
 def _fix(letter: DeadLetter, approval: Approval, actor: str) -> tuple[Remedy, Fix]:
     remedy = remedies.of(letter)
     fix = remedies.fix_of(remedy, way=approval.way, length=approval.length, value=approval.value, actor=actor)
     return remedy, fix
 
 
-__all__ = ["Approval", "NoRemedy", "approve", "approve_cause", "edit"]
+__all__ = ["Approval", "NoRemedy", "approve", "approve_cause", "edit", "fix_of_cause"]

@@ -1,4 +1,4 @@
-"""This module is the REST interface of retrying the dead letters of a cause, one of them first."""
+"""This module is the REST interface of retrying the dead letters of a cause, mostly one of them first."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RetryProgressSerializer(serializers.Serializer[Any]):
 
 
 class GroupRetrySerializer(serializers.ModelSerializer[GroupRetry]):
-    """A retry of the letters of a cause: one first, then the rest in order, so many a minute."""
+    """A retry of the letters of a cause, in order and so many a minute; mostly one first, then the rest."""
 
     id = serializers.CharField(source="public_id", read_only=True)
     environment = serializers.CharField(source="environment.slug", read_only=True)
@@ -64,8 +64,8 @@ class GroupRetrySerializer(serializers.ModelSerializer[GroupRetry]):
     class Meta:
         model = GroupRetry
         fields: ClassVar[tuple[str, ...]] = (
-            "id", "environment", "fingerprint", "actor", "per_minute", "total", "state", "created_at",
-            "ended_at", "reason",
+            "id", "environment", "fingerprint", "actor", "per_minute", "one_first", "total", "state",
+            "created_at", "ended_at", "reason",
         )  # fmt: skip
         read_only_fields: ClassVar[tuple[str, ...]] = fields
 
@@ -90,11 +90,14 @@ class WatchedRetrySerializer(GroupRetrySerializer):
 
 
 class BeginRetrySerializer(serializers.Serializer[Any]):
-    """Where, and how fast the rest follows."""
+    """Where, how fast the rest follows, and whether it waits for the first."""
 
     environment = serializers.SlugField()
     per_minute = serializers.IntegerField(
         default=group_retries.USUAL, min_value=group_retries.SLOWEST, max_value=group_retries.FASTEST
+    )
+    one_first = serializers.BooleanField(
+        default=True, help_text="false: all of them at this pace, not waiting for what becomes of the first."
     )
 
 
@@ -158,17 +161,15 @@ class GroupRetryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
         return Response(RetryPreviewSerializer(told).data)
 
     @extend_schema(
-        summary="Retry a cause, one of its letters first",
+        summary="Retry a cause, one of its letters first if that is wanted",
         request=BeginRetrySerializer,
         responses={201: WatchedRetrySerializer, **refusals(400, 409)},
     )
     def begin(self, request: Request, id: str) -> Response:
-        """Retry the oldest letter now, and the rest in order once that one has worked."""
+        """Retry the oldest letter now, and the rest in order at a pace once that one has worked."""
         given = self.read(BeginRetrySerializer)
-        here = self.environment_named(given["environment"])
-        going = group_retries.begin(
-            environment=here, fingerprint=id, per_minute=given["per_minute"], **self.by()
-        )
+        here = self.environment_named(given.pop("environment"))
+        going = group_retries.begin(environment=here, fingerprint=id, **given, **self.by())
         return Response(WatchedRetrySerializer(going).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(

@@ -202,7 +202,11 @@ class DeadLetterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
     )
     @action(methods=["POST"], detail=False, url_path="retry-all")
     def retry_all(self, request: Request) -> Response:
-        """Try again every unresolved letter that fits; without filters, all of them."""
+        """
+        Try again every unresolved letter that fits, at once; without filters, all of them.
+
+        At a pace, with a preview and a way to stop it, a cause is retried at `causes/<fingerprint>/retry/`.
+        """
         retried = deadletters.retry_all(letters=self._which(), **self.by())
         return Response(RetriedSerializer({"retried": retried}).data)
 

@@ -87,7 +87,9 @@ class GroupRetryQuerySet(models.QuerySet["GroupRetry"]):
 
 class GroupRetry(models.Model):
     """
-    One retry of the dead letters of a cause: one is tried first, then the rest in order, so many a minute.
+    One retry of the dead letters of a cause, in order and so many a minute.
+
+    Mostly one of them is tried first, and the rest only once that one has worked.
 
     It is about the letters up to `last_letter`; those that come in later, also because they failed again,
     are left alone. How far it has come stands in the letters themselves: a letter that was retried is
@@ -108,6 +110,9 @@ class GroupRetry(models.Model):
     fingerprint = models.CharField(max_length=64)
     actor = models.CharField(max_length=254, help_text="Who asked for it.")
     per_minute = models.PositiveIntegerField(help_text="Letters a minute, once the first has worked.")
+    one_first = models.BooleanField(
+        default=True, db_default=True, help_text="The rest waits until the first has worked."
+    )
     total = models.PositiveIntegerField(help_text="Letters that were open when it was asked for.")
     last_letter = models.BigIntegerField(help_text="Letters with a higher number are left alone.")
     fix = models.BinaryField(

@@ -323,6 +323,11 @@ class DeadLetter(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["-id"], condition=models.Q(resolved_at__isnull=True), name="letter_open"),
             models.Index(
+                fields=["fingerprint", "id"],
+                condition=models.Q(resolved_at__isnull=True),
+                name="letter_open_of_cause",
+            ),
+            models.Index(
                 fields=["waits_for"],
                 condition=models.Q(resolved_at__isnull=True) & ~models.Q(waits_for=""),
                 name="letter_of_an_orphan",

@@ -1,4 +1,4 @@
-"""This module lets operators retry the letters of a cause, one of them first, and shows how far that is."""
+"""This module lets operators retry the letters of a cause, mostly one first, and shows how far that is."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SAID = {
 @require("deadletters.retry")
 @require_http_methods(["GET", "POST"])
 def begin(request: HttpRequest, workspace: str, environment: str, fingerprint: str) -> HttpResponse:
-    """Tell what retrying a cause means, and begin with one."""
+    """Tell what retrying a cause means, and begin: with one, or with all of them."""
     here = environment_of(request)
     form = Pace(request.POST or None)
     try:
@@ -45,25 +45,35 @@ def begin(request: HttpRequest, workspace: str, environment: str, fingerprint: s
             environment=here,
             fingerprint=fingerprint,
             per_minute=form.cleaned_data["per_minute"],
+            one_first=form.one_first,
             actor=scope_of(request).actor,
             now=timezone.now(),
         )
     except group_retries.AlreadyHandled as refusal:
         return refuse(request, str(refusal))
+    told = "One is tried first. The rest follows if it works."
     return done(
-        request, "One is tried first. The rest follows if it works.", back=_back(request, fingerprint)
+        request, told if form.one_first else "They are being retried.", back=_back(request, fingerprint)
     )
 
 
-def _ask(request: HttpRequest, here: Environment, fingerprint: str, form: Pace) -> HttpResponse:
+def meaning(here: Environment, fingerprint: str) -> dict[str, Any]:
+    """
+    Return what is told before a cause is retried: how many, for how long at which pace, and what it costs.
+
+    :raises AlreadyHandled: if no letter is left
+    """
     fastest = group_retries.preview(
         environment=here, fingerprint=fingerprint, per_minute=group_retries.FASTEST
     )
     paces = [(pace, timedelta(minutes=1) * (fastest.count - 1) / pace) for pace in Pace.PACES]
+    return {"preview": fastest, "paces": paces, "usual": group_retries.USUAL}
+
+
+def _ask(request: HttpRequest, here: Environment, fingerprint: str, form: Pace) -> HttpResponse:
     context = {
-        "preview": fastest,
-        "paces": paces,
-        "usual": group_retries.USUAL,
+        **meaning(here, fingerprint),
+        "all": (request.POST or request.GET).get("start") == "all",
         "form": form,
         "fingerprint": fingerprint,
         "workspace": scope_of(request).workspace,

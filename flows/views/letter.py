@@ -24,6 +24,7 @@ from flows import (
 )
 from flows.forms import Approve, EditObject
 from flows.models import DeadLetter
+from flows.views import group_retries
 from flows.views.answers import done
 from flows.views.letters import TITLES, explained
 from integrator.accounts.access import environment_of, require, scope_of
@@ -50,26 +51,44 @@ def approve(request: HttpRequest, workspace: str, environment: str, letter: str)
         return _page(request, found, problem=form.errors.as_text(), status=HTTPStatus.UNPROCESSABLE_ENTITY)
     given = form.cleaned_data
     approval = mending.Approval(given["way"], given["length"], given["value"], given["keep"])
-    actor, now = scope_of(request).actor, timezone.now()
+    by: dict[str, Any] = {"approval": approval, "actor": scope_of(request).actor}
     try:
+        if given["all"] and given["per_minute"] is None:
+            return _ask_for_all(request, found, by)
         if given["all"]:
-            mending.approve_cause(
-                environment=environment_of(request),
-                fingerprint=found.fingerprint,
-                approval=approval,
-                actor=actor,
-                now=now,
-            )
+            cause: dict[str, Any] = {"environment": environment_of(request), "fingerprint": found.fingerprint}
+            mending.approve_cause(**cause, **by, per_minute=given["per_minute"], now=timezone.now())
             told = "One is tried with this change first. The rest follows if it works."
         else:
-            mending.approve(letter=found, approval=approval, actor=actor, now=now)
+            mending.approve(letter=found, **by, now=timezone.now())
             told = "It is tried again with this change."
     except deadletters.AlreadyHandled as refusal:
         return refuse(request, str(refusal))
     except (remedies.NoRemedy, Unacceptable) as refusal:
+        if given["all"] and getattr(request, "htmx", False):
+            return refuse(request, str(refusal))  # there is no room for the page in its dialog
         return _page(request, found, problem=str(refusal), status=HTTPStatus.UNPROCESSABLE_ENTITY)
     kept = " It is kept as a saved fix." if given["keep"] else ""
     return done(request, f"{told}{kept}", back=_after(request, found))
+
+
+def _ask_for_all(request: HttpRequest, found: DeadLetter, by: dict[str, Any]) -> HttpResponse:
+    """Tell what approving a change for a whole cause means, and ask for the pace."""
+    here = environment_of(request)
+    approval: mending.Approval = by["approval"]
+    entered = {"way": approval.way, "length": approval.length, "value": approval.value}
+    carried = {name: value for name, value in entered.items() if value not in (None, "")}
+    context = {
+        **group_retries.meaning(here, found.fingerprint),
+        "fix": mending.fix_of_cause(environment=here, fingerprint=found.fingerprint, **by),
+        "carried": {**carried, "all": "on", **({"keep": "on"} if approval.keep else {})}.items(),
+        "keep": approval.keep,
+        "letter": found,
+        "workspace": scope_of(request).workspace,
+        "environment": here,
+    }
+    asks_in_place = getattr(request, "htmx", False)
+    return render(request, f"flows/{'_approve_all' if asks_in_place else 'approve_all'}.html", context)
 
 
 @require("deadletters.mend")

@@ -52,11 +52,12 @@ def mend(systems: TwoSystems) -> None:
     del systems.answers["upsert"]
 
 
-def begin(fingerprint: str, per_minute: int = 60) -> GroupRetry:
+def begin(fingerprint: str, per_minute: int = 60, *, one_first: bool = True) -> GroupRetry:
     return group_retries.begin(
         environment=an_environment(),
         fingerprint=fingerprint,
         per_minute=per_minute,
+        one_first=one_first,
         actor="otto",
         now=lanes.database_now(),
     )
@@ -112,6 +113,38 @@ def test_nothing_follows_a_first_one_that_fails_again(
     assert going.reason == "The first one failed again: Country is required"
     assert group_retries.progress(going) == group_retries.Progress(left=2, failed=1)
     assert fates() == ["dead"] * 3
+
+
+def test_all_are_retried_at_the_pace_without_waiting_for_the_first(
+    dead: Callable[[int], str], worker: WorkerLease, systems: TwoSystems
+) -> None:
+    fingerprint = dead(13)
+    mend(systems)
+
+    going = begin(fingerprint, one_first=False)
+    begun = (going.state, going.letters.count())
+    too_soon = group_retries.go_due(now=lanes.database_now())
+    rest = [turn(going), turn(going)]
+    work_until_quiet(worker)
+
+    assert begun == ("going", 5)
+    assert (too_soon, rest) == (0, [5, 3])
+    going.refresh_from_db()
+    assert (going.state, set(fates())) == ("done", {"applied"})
+    entry = AuditEntry.objects.get(action="deadletters.retry_began")
+    assert (entry.details["letters"], entry.details["one_first"]) == (13, False)
+
+
+def test_all_that_are_retried_at_once_stop_where_most_fail_again(
+    dead: Callable[[int], str], worker: WorkerLease
+) -> None:
+    going = begin(dead(15), per_minute=120, one_first=False)
+    work_until_quiet(worker)
+
+    assert turn(going) == 0
+
+    going.refresh_from_db()
+    assert (going.state, going.reason) == ("failed", "Of 10 that have ended, 10 failed again")
 
 
 def test_it_stops_by_itself_where_most_of_the_rest_fail_again(
@@ -231,9 +264,26 @@ def test_the_page_asks_before_it_begins_then_shows_how_far_it_is_and_stops(
     stopped = reader.press(f"dead-letters/retries/{going.public_id}/stop/")
 
     assert "The oldest of 3 is tried now" in asked
+    assert "What it costs in calls" in asked
     assert (begun.status_code, going.per_minute, going.actor) == (204, 10, "otto@acme.test")
     assert "1 of 3 retried: <strong>0 worked</strong>, 1 under way. 2 follow." in watched
     assert 'hx-trigger="every 2s"' in watched
     assert "refresh" in told.headers["HX-Trigger"]  # it has moved since the page last looked
     assert stopped.status_code == 204
     assert "2 left alone" in reader.page(path)
+
+
+def test_all_of_a_cause_are_retried_by_the_same_question(dead: Callable[[int], str], reader: Reader) -> None:
+    path = f"dead-letters/causes/{dead(7)}/"
+
+    asked = reader.page(f"{path}try-one/", start="all")
+    begun = reader.press(f"{path}try-one/", per_minute="10", start="all")
+    watched = reader.page(path)
+
+    assert '<button class="button primary" name="start" value="all">Retry all 7</button>' in asked
+    assert "The oldest of 7" in asked  # what the careful way would do is told all the same
+    assert "They are being retried" in begun.headers["HX-Trigger"]
+    assert "All are being retried" in watched
+    assert "1 of 7 retried" in watched
+    assert "10 a minute, without waiting for the first" in watched
+    assert 'id="stop-retry"' in watched

@@ -93,6 +93,33 @@ def test_a_whole_cause_gets_the_change_after_one_has_shown_that_it_works(
     assert set(Run.objects.values_list("fate", flat=True)) == {"applied"}
 
 
+def test_the_page_tells_what_approving_for_all_means_before_it_begins(
+    reader: Reader, pair: Pair, org: TwoSystems, worker: WorkerLease
+) -> None:
+    for _ in range(3):
+        letter = a_letter(pair, org, worker)
+    path = f"dead-letters/{letter.public_id}/"
+
+    offered = reader.page(path)
+    asked = reader.press(f"{path}approve/", way="cut", length="12", all="on", keep="on")
+    told = " ".join(asked.content.decode().split())
+    begun_too_soon = GroupRetry.objects.exists()
+    refused = reader.press(f"{path}approve/", way="cut", length="4000", all="on")
+    approved = reader.press(f"{path}approve/", way="cut", length="12", all="on", per_minute="10")
+
+    assert f'value="on" hx-post="/w/acme/dev/{path}approve/" hx-target="#dialog">Approve for all 3' in offered
+    assert (asked.status_code, begun_too_soon) == (200, False)
+    assert "is <strong>cut to 12 characters</strong> in each of them" in told
+    assert "The oldest of 3 is tried now, with this change" in told
+    assert "What it costs in calls" in told
+    for name, value in (("way", "cut"), ("length", "12"), ("all", "on"), ("keep", "on")):
+        assert f'<input type="hidden" name="{name}" value="{value}">' in told
+    assert refused.status_code == 409
+    assert approved.status_code == 204
+    going = GroupRetry.objects.get()
+    assert (going.per_minute, going.total, going.state) == (10, 3, "first")
+
+
 def test_a_saved_fix_mends_the_next_ones_by_itself_until_there_are_too_many(
     pair: Pair, org: TwoSystems, worker: WorkerLease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
