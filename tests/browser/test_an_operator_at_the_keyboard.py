@@ -167,8 +167,13 @@ def _tries_one_first(olga: Operator) -> None:
     page = olga.page
     olga.lead("d", "**/dead-letters/")
     cause = page.locator("article", has_text="Region__c")
-    olga.use(olga.button("Try one first", cause))
     dialog = page.get_by_role("dialog", name="Try one first")
+    olga.to(cause.get_by_role("link", name="Region__c"), "j")
+    olga.press("r")
+    expect(dialog).to_be_visible()
+    olga.press("Escape")
+    expect(cause.get_by_role("link", name="Region__c")).to_be_focused()
+    olga.use(olga.button("Try one first", cause))
     olga.cycles(dialog)
     olga.use(olga.button("Try one first", dialog))
     olga.said("tried")
@@ -247,6 +252,8 @@ def _sees_to_the_unusual(olga: Operator) -> None:
     page.wait_for_url("**/anomalies/")
     olga.skip()
     one, other = page.locator("article").nth(0), page.locator("article").nth(1)
+    olga.to(other, "j")
+    olga.to(one, "k")
     olga.use(olga.button("I take care", one))
     expect(one).to_contain_text("olga@desk.test takes care of it")
     expect(one).to_be_focused()  # its button is gone, and no other has taken the focus

@@ -36,6 +36,7 @@ def addresses(theatre: Theatre) -> Iterator[str]:
         f"runs/{ids['hostile']}/",
         f"runs/{ids['retrying']}/",
         "dead-letters/",
+        "dead-letters/?q=nothing-fits&error_class=data",
         "dead-letters/fixes/",
         f"dead-letters/causes/{ids['fingerprint']}/",
         "questions/",

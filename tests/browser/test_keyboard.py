@@ -64,6 +64,99 @@ def test_letters_lead_to_places_and_to_the_search(page: Page, theatre: Theatre) 
     expect(page.locator(".row-link")).to_have_count(1)
 
 
+@pytest.mark.parametrize(
+    ("letter", "place"),
+    [("m", "merges"), ("u", "duplicates"), ("n", "anomalies"), ("b", "budgets"), ("d", "dead-letters")],
+)
+def test_each_place_has_its_letter(page: Page, theatre: Theatre, letter: str, place: str) -> None:
+    page.goto(theatre.at())
+
+    page.keyboard.press("g")
+    page.keyboard.press(letter)
+
+    page.wait_for_url(f"**/{place}/**")
+
+
+def test_causes_are_searched_walked_and_acted_on_by_keys(page: Page, theatre: Theatre) -> None:
+    for field in ("Walked_One__c", "Walked_Two__c"):
+        theatre.do("die", field=field, runs=2)
+    page.goto(theatre.at("dead-letters/"))
+
+    page.keyboard.press("/")
+    page.keyboard.type("walked_")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=walked_*")
+    expect(page.locator("[data-row]")).to_have_count(2)
+    page.keyboard.press("r")  # no cause was gone to, so that none is acted on
+    page.keyboard.press("j")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("j")
+    second = page.locator("[data-row]").nth(1)
+    expect(second).to_be_focused()
+    page.keyboard.press("r")
+    expect(page.get_by_role("dialog", name="Try one first")).to_contain_text("The oldest of 2 is tried now")
+    assert findings(page) == []
+    page.keyboard.press("Escape")
+    expect(second).to_be_focused()
+    page.keyboard.press("x")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Discard")
+    dialog.get_by_label("Reason").press_sequentially("Sent twice")
+    dialog.get_by_role("button", name="Discard all 2").press("Enter")
+    expect(page.locator(".toast")).to_contain_text("2 are discarded")
+    expect(page.locator("[data-row]")).to_have_count(1)
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+
+    page.wait_for_url("**/dead-letters/causes/**")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Walked_Two__c")
+
+
+def test_many_are_retried_only_after_what_that_means_was_seen(page: Page, theatre: Theatre) -> None:
+    made = theatre.do("die", field="Retried_Slowly__c", runs=7)
+    page.goto(theatre.at(f"dead-letters/causes/{made['fingerprint']}/"))
+
+    page.get_by_role("button", name="Retry all 7").press("Enter")
+    dialog = page.get_by_role("dialog", name="Retry all 7")
+    expect(dialog).to_contain_text("What it costs")
+    assert findings(page) == []
+    assert {theatre.do("state_of", run=run) for run in made["runs"]} == {"dead"}
+    dialog.get_by_label("How fast the rest follows").select_option("10")
+    dialog.get_by_role("button", name="Retry all 7").press("Enter")
+
+    expect(page.locator("#group-retry")).to_contain_text("1 of 7 retried")
+    page.get_by_role("button", name="Stop").press("Enter")
+    expect(page.locator("#group-retry")).to_contain_text("6 left alone")
+    assert sorted(theatre.do("state_of", run=run) for run in made["runs"]) == ["dead"] * 6 + ["ready"]
+
+
+def test_an_alert_is_acknowledged_by_a_key_once_it_was_gone_to(page: Page, theatre: Theatre) -> None:
+    theatre.do("something_is_wrong", title="Acknowledge me by a key")
+    page.goto(theatre.at("alerts/"))
+    entry = page.locator("article", has_text="Acknowledge me by a key")
+
+    page.keyboard.press("a")
+    for _ in range(page.locator("[data-row]").count()):
+        page.keyboard.press("j")
+        if entry.evaluate("(one) => one.contains(document.activeElement)"):
+            break
+    expect(page.get_by_text("acknowledged by")).to_have_count(0)
+    page.keyboard.press("a")
+
+    expect(entry).to_contain_text("acknowledged by root@acme.test")
+    expect(entry.locator("[data-row]")).to_be_focused()
+
+
+def test_payments_are_walked_and_their_runs_opened(page: Page, theatre: Theatre) -> None:
+    page.goto(theatre.at("payments/"))
+    first = page.locator(".row-link").first
+    expect(first).to_be_visible()
+
+    page.keyboard.press("j")
+
+    expect(first).to_be_focused()
+
+
 def test_a_dead_run_is_retried(page: Page, theatre: Theatre) -> None:
     run = theatre.do("die", field="Retried_Alone__c")["runs"][0]
     page.goto(theatre.at(f"runs/{run}/"))
@@ -111,10 +204,19 @@ def test_the_sheet_of_shortcuts_opens_and_closes(page: Page, theatre: Theatre) -
 
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    expect(page.get_by_text("Search this list")).to_be_hidden()  # there is none on this page
     assert findings(page) == []
     page.keyboard.press("Escape")
 
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
+
+
+def test_the_sheet_tells_of_the_search_where_there_is_one(page: Page, theatre: Theatre) -> None:
+    page.goto(theatre.at("runs/"))
+
+    page.get_by_role("button", name="Shortcuts").press("Enter")
+
+    expect(page.get_by_text("Search this list")).to_be_visible()
 
 
 def test_the_environment_is_changed_from_its_menu(page: Page, theatre: Theatre) -> None:

@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from monitoring import queries
+from monitoring.navigation import PLACES
 from tests.builders import a_pair, a_person
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +38,21 @@ def test_a_page_below_another_is_marked_by_it(client: Client, path: str, place: 
 
     marked = re.findall(r'class="side-link"[^>]*aria-current="page".*?</a>', page, re.DOTALL)
     assert [f"<span>{place}</span>" in link for link in marked] == [True]
+
+
+def test_each_key_leads_to_one_place_and_the_sheet_names_those_that_somebody_may_see(client: Client) -> None:
+    cache.clear()
+    a_pair()
+    keys = [place.key for place in PLACES if place.key]
+    client.force_login(a_person("axel@acme.test", "admin"))
+
+    page = client.get("/w/acme/dev/").content.decode()
+
+    named = dict(re.findall(r"<dt>Go to ([^<]+)</dt><dd><kbd>g</kbd><kbd>(.)</kbd>", page))
+    led = dict(re.findall(r'data-go="(.)">.*?<span>([^<]+)</span>', page, re.DOTALL))
+    assert len(keys) == len(set(keys))
+    assert named == {place: key for key, place in led.items()}
+    assert {"Merges", "Duplicates", "Anomalies", "API budgets", "Dead letters"} <= set(named)
 
 
 def test_a_page_learns_of_changes_beyond_999_though_the_number_is_cut(
