@@ -14,8 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
-from django.db.models.functions import TruncDate
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from connectors.models import Connection
 from flows.models import Cause, CauseTag, DeadLetter
@@ -38,6 +37,9 @@ class Wanted:
     assigned: str = ""  # an e-mail address, or nobody
     tag: str = ""
     snoozed: bool = False  # those that are put off, in place of the others
+    q: str = ""  # words, or an id
+    flow: str = ""
+    error_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,13 @@ class Trend:
 
 def open_letters(environment: Environment) -> QuerySet[DeadLetter]:
     """Return the letters of `environment` that wait for a person."""
-    # By the index of those that are open: adding nothing keeps SQLite from going through all events instead.
+    return _at(environment, DeadLetter.objects.unresolved())
+
+
+def _at(environment: Environment, letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+    # By an index of the letters: adding nothing keeps SQLite from going through all events instead.
     connections = list(Connection.objects.filter(environment=environment).values_list("pk", flat=True))
-    waiting = DeadLetter.objects.unresolved().alias(place=F("event__connection_id") + 0)
-    return waiting.filter(place__in=connections)
+    return letters.alias(place=F("event__connection_id") + 0).filter(place__in=connections)
 
 
 def of_environment(environment: Environment) -> QuerySet[DeadLetter]:
@@ -74,7 +79,7 @@ def of_environment(environment: Environment) -> QuerySet[DeadLetter]:
 def narrowed(
     letters: QuerySet[DeadLetter], environment: Environment, wanted: Wanted, *, now: datetime
 ) -> QuerySet[DeadLetter]:
-    """Return those of `letters` whose cause is `wanted`."""
+    """Return those of `letters` whose cause is arranged as is `wanted`."""
     causes = Cause.objects.filter(environment=environment)
     snoozed = causes.filter(snoozed_until__gt=now).values("fingerprint")
     found = (
@@ -97,20 +102,20 @@ def trends(environment: Environment, fingerprints: Iterable[str], *, now: dateti
     """Return how often each cause came about in the last days, whatever became of its letters."""
     asked = list(fingerprints)
     first = now.astimezone(UTC).date() - timedelta(days=DAYS - 1)
-    since = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    rows = (
-        of_environment(environment)
-        .filter(fingerprint__in=asked, created_at__gte=since)
-        .order_by()
-        .values("fingerprint", day=TruncDate("created_at", tzinfo=UTC))
-        .annotate(number=Count("pk"))
-    )
-    counts = {fingerprint: [0] * DAYS for fingerprint in asked}
-    for row in rows:
-        at = (row["day"] - first).days
-        if at < DAYS:
-            counts[row["fingerprint"]][at] = row["number"]
-    return {fingerprint: Trend(first, tuple(numbers)) for fingerprint, numbers in counts.items()}
+    begins = [
+        datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(days=at) for at in range(DAYS)
+    ]
+    # Compared, not cut to days: SQLite would call Python for each letter.
+    days = {
+        f"day_{at}": Count("pk", filter=Q(created_at__gte=begun, created_at__lt=begun + timedelta(days=1)))
+        for at, begun in enumerate(begins)
+    }
+    lately = _at(environment, DeadLetter.objects.filter(fingerprint__in=asked, created_at__gte=begins[0]))
+    counts = dict.fromkeys(asked, (0,) * DAYS)
+    rows = lately.order_by().values("fingerprint").annotate(**days).values_list("fingerprint", *days)
+    for fingerprint, *numbers in rows:
+        counts[fingerprint] = tuple(numbers)
+    return {fingerprint: Trend(first, numbers) for fingerprint, numbers in counts.items()}
 
 
 def known(environment: Environment, fingerprints: Iterable[str]) -> Mapping[str, Cause]:
@@ -131,12 +136,10 @@ def members(environment: Environment) -> list[User]:
 
 def tags_in_use(environment: Environment) -> list[str]:
     """Return the tags of the causes of which letters are open."""
-    causes = Cause.objects.filter(
-        environment=environment, fingerprint__in=open_letters(environment).values("fingerprint")
-    )
-    return list(
-        CauseTag.objects.filter(cause__in=causes).order_by("name").values_list("name", flat=True).distinct()
-    )
+    # Each cause that has tags looks for a letter: those are few, letters may be many.
+    letter = open_letters(environment).filter(fingerprint=OuterRef("cause__fingerprint"))
+    tags = CauseTag.objects.filter(Exists(letter.order_by()), cause__environment=environment)
+    return list(tags.order_by("name").values_list("name", flat=True).distinct())
 
 
 def _members(environment: Environment) -> QuerySet[User]:

@@ -1,8 +1,7 @@
-"""This module is the REST interface of the causes of dead letters: look at groups, and arrange them."""
+"""This module is the REST interface of the causes of dead letters: list, arrange or discard them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -15,21 +14,26 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flows import causes
+from flows import causes, deadletters, grouping, stepping
 from flows.causes import Trend, Wanted
 from flows.models import Cause, CauseTag, DeadLetter
+from flows.models.runs import IllegalTransition
+from flows.narrowing import LONGEST
 from integrator.accounts.models import Environment
 from integrator.accounts.rest import ScopedViewSet, refusals
 from integrator.kernel.redact import redact_text
+from integrator.web import Reader
 
-MOST = 100  # groups of an answer
-
+TEXTS = ("assigned", "tag", "q", "flow", "error_class")
 ENVIRONMENT = OpenApiParameter("environment", str, required=True, description="The environment's slug.")
 NARROWED = (
     ENVIRONMENT,
     OpenApiParameter("assigned", str, description="An e-mail address, or nobody."),
     OpenApiParameter("tag", str),
     OpenApiParameter("snoozed", bool, description="Those that are put off, in place of the others."),
+    OpenApiParameter("q", str, description="Words of message, code, field, step or flow; or any id."),
+    OpenApiParameter("flow", str, description="Id of the flow."),
+    OpenApiParameter("error_class", str, description="Such as data, lock or missing_ref."),
 )
 
 
@@ -45,7 +49,9 @@ class CauseSerializer(serializers.Serializer[Any]):
 
     fingerprint = serializers.CharField()
     environment = serializers.CharField()
-    count = serializers.IntegerField(help_text="Letters that wait for a person.")
+    count = serializers.IntegerField(
+        help_text=f"Letters that wait; {stepping.MOST_COUNTED + 1} in a list stands for any more than that."
+    )
     first_at = serializers.DateTimeField(allow_null=True)
     last_at = serializers.DateTimeField(allow_null=True)
     newest = serializers.CharField(help_text="Id of the newest letter.")
@@ -73,13 +79,27 @@ class CauseChangesSerializer(serializers.Serializer[Any]):
     )
 
 
+class DiscardCauseSerializer(serializers.Serializer[Any]):
+    """Where, and why nothing is to be done about any of the letters."""
+
+    environment = serializers.SlugField()
+    reason = serializers.CharField(max_length=400)
+
+
+class DiscardedSerializer(serializers.Serializer[Any]):
+    """How many letters are closed."""
+
+    discarded = serializers.IntegerField()
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
-    fingerprint: str
     count: int
     first: datetime | None
     last: datetime | None
     newest: DeadLetter
+    trend: Trend
+    cause: Cause | None
 
 
 @extend_schema(tags=["dead letters"])
@@ -89,12 +109,14 @@ class CauseViewSet(ScopedViewSet[DeadLetter]):
     queryset = DeadLetter.objects.all()
     serializer_class = CauseSerializer
     environment_at = "event__connection__environment"
-    pagination_class = None
     filter_backends = ()
+    conflicts = (deadletters.AlreadyHandled, IllegalTransition)
     permissions: ClassVar[dict[str, str]] = {
         "list": "runs.view",
         "partial_update": "deadletters.arrange",
+        "discard": "deadletters.discard",
     }
+    reader: Reader[DeadLetter]  # of the page that is asked for
 
     @extend_schema(
         summary="List causes of dead letters",
@@ -102,26 +124,16 @@ class CauseViewSet(ScopedViewSet[DeadLetter]):
         responses={200: CauseSerializer(many=True), **refusals(400)},
     )
     def list(self, request: Request) -> Response:
-        """Return the causes of open letters, that with the newest letter first; a hundred at most."""
+        """Return the causes of open letters, that with the newest letter first."""
         query, now = request.query_params, timezone.now()
         here = self.environment_named(query.get("environment", "").replace("\0", ""))
-        assigned, tag = (query.get(name, "").replace("\0", "") for name in ("assigned", "tag"))
-        wanted = Wanted(assigned, tag, snoozed=query.get("snoozed") == "true")
-        letters = causes.narrowed(causes.open_letters(here), here, wanted, now=now)
-        found = (
-            letters.order_by()
-            .values("fingerprint")
-            .annotate(count=Count("pk"), first=Min("created_at"), last=Max("created_at"), newest=Max("pk"))
-            .order_by("-newest")[:MOST]
-        )
-        counted = list(found)
-        newest = self._letters([row["newest"] for row in counted])
-        rows = [
-            _Row(row["fingerprint"], row["count"], row["first"], row["last"], newest[row["newest"]])
-            for row in counted
-            if row["newest"] in newest
-        ]
-        return Response(CauseSerializer(_shown(here, rows, now=now), many=True).data)
+        said = {name: query.get(name, "").replace("\0", "").strip()[:LONGEST] for name in TEXTS}
+        wanted = Wanted(**said, snoozed=query.get("snoozed") == "true")
+        narrowed = grouping.newest(here, wanted, now=now)
+        self.reader = stepping.reader(narrowed, indexed=False)
+        page = self.paginate_queryset(narrowed.rows) or []
+        shown = [_cause(here, one) for one in grouping.groups(here, page, now=now)]
+        return self.get_paginated_response(CauseSerializer(shown, many=True).data)
 
     @extend_schema(
         summary="Assign, put off or tag a cause",
@@ -144,32 +156,38 @@ class CauseViewSet(ScopedViewSet[DeadLetter]):
             raise Http404 from None
         return Response(CauseSerializer(self._one(here, id)).data)
 
+    @extend_schema(
+        summary="Discard all dead letters of a cause",
+        request=DiscardCauseSerializer,
+        responses={200: DiscardedSerializer, **refusals(400, 409)},
+    )
+    def discard(self, request: Request, id: str) -> Response:
+        """Decide that nothing is to be done about any open letter of the cause, and say why."""
+        given = self.read(DiscardCauseSerializer)
+        here = self.environment_named(given["environment"])
+        letters = causes.open_letters(here).filter(fingerprint=id)
+        discarded = deadletters.discard_all(letters=letters, reason=given["reason"], **self.by())
+        if not discarded:
+            raise deadletters.AlreadyHandled("Nothing was left to discard: somebody was quicker.")
+        return Response(DiscardedSerializer({"discarded": discarded}).data)
+
     def _one(self, here: Environment, fingerprint: str) -> dict[str, Any]:
         every = causes.of_environment(here).filter(fingerprint=fingerprint)
-        last = every.order_by("-pk").values_list("pk", flat=True).first()
-        if last is None:
+        newest = every.select_related("run__flow").order_by("-pk").first()
+        if newest is None:
             raise Http404
         counted = every.filter(resolved_at__isnull=True).aggregate(
             count=Count("pk"), first=Min("created_at"), last=Max("created_at")
         )
-        row = _Row(fingerprint, newest=self._letters([last])[last], **counted)
-        return _shown(here, [row], now=timezone.now())[0]
-
-    def _letters(self, ids: Sequence[int]) -> dict[int, DeadLetter]:
-        return DeadLetter.objects.select_related("run__flow").in_bulk(ids)
+        trend = causes.trends(here, [fingerprint], now=timezone.now())[fingerprint]
+        known = causes.known(here, [fingerprint]).get(fingerprint)
+        return _cause(here, _Row(newest=newest, trend=trend, cause=known, **counted))
 
 
-def _shown(here: Environment, rows: Sequence[_Row], *, now: datetime) -> list[dict[str, Any]]:
-    fingerprints = [row.fingerprint for row in rows]
-    trends = causes.trends(here, fingerprints, now=now)
-    known = causes.known(here, fingerprints)
-    return [_cause(here, row, trends[row.fingerprint], known.get(row.fingerprint)) for row in rows]
-
-
-def _cause(here: Environment, row: _Row, trend: Trend, known: Cause | None) -> dict[str, Any]:
-    newest = row.newest
+def _cause(here: Environment, row: _Row | grouping.Group) -> dict[str, Any]:
+    newest, known = row.newest, row.cause
     return {
-        "fingerprint": row.fingerprint,
+        "fingerprint": newest.fingerprint,
         "environment": here.slug,
         "count": row.count,
         "first_at": row.first,
@@ -182,7 +200,7 @@ def _cause(here: Environment, row: _Row, trend: Trend, known: Cause | None) -> d
         "step": newest.step,
         "message": redact_text(newest.message),
         "suggestion": newest.suggestion,
-        "trend": [{"day": day, "count": number} for day, number in trend.days],
+        "trend": [{"day": day, "count": number} for day, number in row.trend.days],
         "assignee": known.assignee.email if known and known.assignee else None,
         "snoozed_until": known.snoozed_until if known else None,
         "tags": [tag.name for tag in known.tags.all()] if known else [],

@@ -69,6 +69,11 @@ urlpatterns = [
         name="cause",
     ),
     re_path(
+        CAUSES + r"(?P<id>[A-Za-z0-9_-]{1,64})/discard/$",
+        CauseViewSet.as_view({"post": "discard"}),
+        name="discard-cause",
+    ),
+    re_path(
         CAUSES + r"(?P<id>[A-Za-z0-9_-]{1,64})/retry/$",
         GroupRetryViewSet.as_view({"get": "preview", "post": "begin"}),
         name="retry-cause",

@@ -16,8 +16,9 @@ from django.views.decorators.http import require_POST
 
 from flows import causes
 from flows.causes import Wanted
+from flows.error_catalogue import CLASSES
 from flows.forms import Assign, Snooze, Tags
-from flows.models import Cause
+from flows.models import Cause, Flow
 from flows.views.answers import done
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.accounts.models import Environment, User
@@ -35,14 +36,29 @@ class Filters:
     assigned: str
     tag: str
     snoozed: bool
+    q: str
+    flow: str
+    error_class: str
     people: Sequence[User]
     tags: Sequence[str]
+    flows: Sequence[Flow]
     put_off: int  # letters that the list leaves out for a while
 
     @property
     def narrowed(self) -> bool:
         """Tell whether anything narrows the list."""
-        return bool(self.assigned or self.tag or self.snoozed)
+        return bool(self.assigned or self.tag or self.snoozed or self.q or self.flow or self.error_class)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Tell whether the list is narrowed to a flow that there is not here."""
+        return bool(self.flow) and all(flow.public_id != self.flow for flow in self.flows)
+
+    @property
+    def classes(self) -> Sequence[tuple[str, str]]:
+        """Return the classes of failures, and one that only the address knows."""
+        other = {} if self.error_class in ("", *CLASSES) else {self.error_class: self.error_class}
+        return list({**CLASSES, **other}.items())
 
 
 def wanted(request: HttpRequest) -> Wanted:
@@ -50,7 +66,14 @@ def wanted(request: HttpRequest) -> Wanted:
     assigned, tag = _text(request, "assigned"), _text(request, "tag")
     if assigned == ME:
         assigned = request.user.email if isinstance(request.user, User) else causes.NOBODY
-    return Wanted(assigned=assigned, tag=tag, snoozed=request.GET.get("snoozed") == "yes")
+    return Wanted(
+        assigned=assigned,
+        tag=tag,
+        snoozed=request.GET.get("snoozed") == "yes",
+        q=_text(request, "q"),
+        flow=_text(request, "flow"),
+        error_class=_text(request, "error_class"),
+    )
 
 
 def filters(request: HttpRequest, wanted: Wanted, *, now: datetime) -> Filters:
@@ -61,8 +84,12 @@ def filters(request: HttpRequest, wanted: Wanted, *, now: datetime) -> Filters:
         assigned=_text(request, "assigned"),
         tag=wanted.tag,
         snoozed=wanted.snoozed,
+        q=wanted.q,
+        flow=wanted.flow,
+        error_class=wanted.error_class,
         people=causes.members(here),
         tags=causes.tags_in_use(here),
+        flows=list(Flow.objects.filter(integration__pairs__environment=here).order_by("name").distinct()),
         put_off=put_off.count(),
     )
 

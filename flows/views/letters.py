@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Min, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flows import causes, deadletters, error_catalogue, explanations, missing_parents, reruns
+from flows import (
+    causes,
+    deadletters,
+    error_catalogue,
+    explanations,
+    grouping,
+    missing_parents,
+    reruns,
+    stepping,
+)
 from flows.forms import Discard
 from flows.models import Cause, DeadLetter
 from flows.views import arranged, group_retries, run_acts
@@ -25,13 +33,13 @@ from integrator.accounts.models import Environment
 from integrator.kernel.redact import redact_text
 from integrator.web import Page, refuse
 
-MOST_GROUPS = 100
+CAUSES = 50  # on a page
+FEW = 5  # letters that a click retries at once, without telling first what that means
 # What is wrong with an event before any flow sees it; the error catalogue explains the rest.
 TITLES = {
     "unreadable": "An event that cannot be read",
     "sealed": "An event whose encryption key is missing",
 }
-WITH_ALL = ("event", "run__flow", "run__version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +48,39 @@ class Group:
 
     fingerprint: str
     count: int
+    number: str  # the count for people
     first: datetime
     last: datetime
     newest: DeadLetter
     title: str
     message: str
     trend: Chart
-    cause: Cause | None = None  # what people arranged, if anything
+    cause: Cause | None  # what people arranged, if anything
+
+    @classmethod
+    def of(cls, found: grouping.Group) -> Group:
+        """Return what the pages show of a cause."""
+        newest = found.newest
+        told = error_catalogue.explain(
+            error_class=newest.error_class, code=newest.code, field=newest.field, message=newest.message
+        )
+        return cls(
+            fingerprint=newest.fingerprint,
+            count=found.count,
+            number=found.number,
+            first=found.first,
+            last=found.last,
+            newest=newest,
+            title=TITLES.get(newest.code, told.title),
+            message=redact_text(newest.message),
+            trend=Chart.of(found.trend),
+            cause=found.cause,
+        )
+
+    @property
+    def few(self) -> bool:
+        """Tell whether all of them may be retried by one click."""
+        return self.count <= FEW
 
     @property
     def hopeless(self) -> bool:
@@ -60,11 +94,12 @@ def dead_letters(request: HttpRequest, workspace: str, environment: str) -> Http
     """Show what waits for a person, the cause with the newest letter first."""
     here, now = environment_of(request), timezone.now()
     wanted = arranged.wanted(request)
-    letters = causes.narrowed(causes.open_letters(here), here, wanted, now=now)
-    groups = _groups(letters, here, now)
+    narrowed = grouping.newest(here, wanted, now=now)
+    read = stepping.reader(narrowed, indexed=False)
+    page = Page.of(narrowed.rows, request, size=CAUSES, read=read)
     context = {
-        "groups": groups,
-        "left_out": _left_out(letters, len(groups)),
+        "page": page,
+        "groups": [Group.of(one) for one in grouping.groups(here, page.rows, now=now)],
         "filters": arranged.filters(request, wanted, now=now),
         "now": now,
         "workspace": scope_of(request).workspace,
@@ -79,13 +114,12 @@ def group(request: HttpRequest, workspace: str, environment: str, fingerprint: s
     """Show the letters of one cause, one by one."""
     here, now = environment_of(request), timezone.now()
     letters = causes.open_letters(here).filter(fingerprint=fingerprint)
-    groups = _groups(letters, here, now)
-    page = Page.of(letters.select_related(*WITH_ALL), request)
+    found = grouping.group_of(here, fingerprint, now=now)
     context = {
-        "group": groups[0] if groups else None,
-        "parent": missing_parents.standing_of(groups[0].newest) if groups else None,
-        **(explained(request, groups[0].newest) if groups else {}),
-        "page": page,
+        "group": None if found is None else Group.of(found),
+        "parent": None if found is None else missing_parents.standing_of(found.newest),
+        **({} if found is None else explained(request, found.newest)),
+        "page": Page.of(letters.select_related(*grouping.WITH_ALL), request),
         "fingerprint": fingerprint,
         "now": now,
         "workspace": scope_of(request).workspace,
@@ -102,47 +136,6 @@ def explained(request: HttpRequest, letter: DeadLetter) -> dict[str, Any]:
         return {}
     asks = scope_of(request).can("deadletters.explain")
     return {"explanation": explanations.known(letter), "to_send": explanations.sent(letter) if asks else ""}
-
-
-def _groups(letters: QuerySet[DeadLetter], environment: Environment, now: datetime) -> Sequence[Group]:
-    found = (
-        letters.order_by()
-        .values("fingerprint")
-        .annotate(count=Count("pk"), first=Min("created_at"), last=Max("created_at"), newest=Max("pk"))
-        .order_by("-newest")[:MOST_GROUPS]
-    )
-    rows = list(found)
-    newest = letters.select_related(*WITH_ALL).in_bulk([row["newest"] for row in rows])
-    fingerprints = [row["fingerprint"] for row in rows]
-    trends = causes.trends(environment, fingerprints, now=now)
-    known = causes.known(environment, fingerprints)
-    groups = [
-        _group(
-            row["count"],
-            row["first"],
-            row["last"],
-            newest[row["newest"]],
-            Chart.of(trends[row["fingerprint"]]),
-        )
-        for row in rows
-        if row["newest"] in newest
-    ]
-    return [replace(group, cause=known.get(group.fingerprint)) for group in groups]
-
-
-def _left_out(letters: QuerySet[DeadLetter], shown: int) -> int:
-    """Return how many causes there are beyond those that are shown."""
-    if shown < MOST_GROUPS:
-        return 0
-    return letters.order_by().values("fingerprint").distinct().count() - shown
-
-
-def _group(count: int, first: datetime, last: datetime, newest: DeadLetter, trend: Chart) -> Group:
-    told = error_catalogue.explain(
-        error_class=newest.error_class, code=newest.code, field=newest.field, message=newest.message
-    )
-    title = TITLES.get(newest.code, told.title)
-    return Group(newest.fingerprint, count, first, last, newest, title, redact_text(newest.message), trend)
 
 
 # What a person decides
@@ -170,8 +163,10 @@ def retry(request: HttpRequest, workspace: str, environment: str, letter: str) -
 @require("deadletters.retry")
 @require_POST
 def retry_group(request: HttpRequest, workspace: str, environment: str, fingerprint: str) -> HttpResponse:
-    """Try every open letter of one cause again."""
+    """Try every open letter of one cause again, if they are few; for many there is the retry at a pace."""
     letters = causes.open_letters(environment_of(request)).filter(fingerprint=fingerprint)
+    if letters.order_by()[: FEW + 1].count() > FEW:
+        return refuse(request, f"There are more than {FEW}. See first what retrying all of them means.")
     count = deadletters.retry_all(letters=letters, actor=scope_of(request).actor, now=timezone.now())
     if not count:
         return refuse(request, "Nothing was left to retry: somebody was quicker.")
@@ -228,7 +223,7 @@ def _ask_for_reason(request: HttpRequest, form: Discard, **about: object) -> Htt
 
 def _all(request: HttpRequest) -> QuerySet[DeadLetter]:
     here = environment_of(request)
-    return DeadLetter.objects.filter(event__connection__environment=here).select_related(*WITH_ALL)
+    return DeadLetter.objects.filter(event__connection__environment=here).select_related(*grouping.WITH_ALL)
 
 
 def _back(request: HttpRequest) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from flows import causes, error_catalogue, narrowing, stepping
+from flows import causes, error_catalogue, grouping, narrowing, stepping
 from flows.finding import Place
 from flows.models import Cause, DeadLetter, Event, Merge, Run
 from flows.narrowing import Filters
@@ -73,11 +74,9 @@ def of_letters(request: HttpRequest, workspace: str, environment: str) -> Stream
     cause, asked = request.GET.get("cause", "").replace("\0", ""), arranged.wanted(request)
     open_now = causes.open_letters(here)
     # The page of a cause shows it whoever sees to it, and until whenever it is put off.
-    rows = (
-        open_now.filter(fingerprint=cause) if cause else causes.narrowed(open_now, here, asked, now=now)
-    ).select_related(*letters.WITH_ALL)
-    snoozed = "yes" if asked.snoozed else ""
-    said = {"cause": cause[:64], "assigned": asked.assigned, "tag": asked.tag, "snoozed": snoozed}
+    found = open_now.filter(fingerprint=cause) if cause else grouping.letters(here, asked, now=now)
+    rows = found.select_related(*grouping.WITH_ALL)
+    said = {**asdict(asked), "snoozed": "yes" if asked.snoozed else "", "cause": cause[:64]}
     narrowed = {name: value for name, value in said.items() if value}
     chunks = (_letters(chunk, here) for chunk in rows_of(rows.defer(*UNREAD)))
     return _sheet(request, "dead-letters", OF_LETTERS, chunks, narrowed=narrowed, now=now)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from flows import causes, retention
+from connectors.salesforce.ids import as_18
+from flows import causes, deadletters, retention
 from flows.causes import Wanted
-from flows.models import Cause, DeadLetter, Deployment, Pair
+from flows.engine.outcome import Failure
+from flows.models import Cause, DeadLetter, Deployment, Link, Pair
 from integrator.accounts.models import AuditEntry, Environment, User
 from integrator.kernel.refusals import Unacceptable
-from tests.builders import NOON, a_person, an_environment
+from tests.builders import NOON, a_pair, a_person, an_environment
+from tests.integration.flows.given import an_event
 from tests.integration.flows.reading import Reader, a_dead_run
 
 pytestmark = pytest.mark.django_db
@@ -136,3 +140,94 @@ def test_the_pages_arrange_a_cause_and_narrow_the_list(
     assert 'value="&lt;b&gt;, urgent"' in reader.page(path)
     assert Cause.objects.get().snoozed_until > timezone.now() + timedelta(hours=23)
     assert reader.press(f"{path}assign/", person="nobody@else.test").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        pytest.param("country REQUIRED_FIELD", {"Country__c"}, id="a field and a code"),
+        pytest.param("required", {"Country__c", "Name"}, id="a word of both messages"),
+        pytest.param("required nowhere", set(), id="a word that stands nowhere"),
+        pytest.param("save Payments", {"Country__c", "Name"}, id="a step and its flow"),
+        pytest.param("100%", set(), id="what a database takes for a pattern"),
+    ],
+)
+def test_causes_are_found_by_words(
+    reader: Reader, pair: Pair, live: Deployment, said: str, found: set[str]
+) -> None:
+    for field in ("Country__c", "Country__c", "Name"):
+        a_cause(pair, field)
+
+    page = reader.page("dead-letters/", q=said)
+
+    assert set(re.findall(r"data-row>[^<]* · (\w+)</a>", page)) == found
+    assert f'name="q" value="{said}"' in page
+    assert ("Nothing fits" in page) is not bool(found)
+    assert ("Discard all 2" in page) is ("Country__c" in found)  # what is done is about the whole cause
+
+
+@pytest.mark.parametrize("by", ["event", "object", "run", "letter", "record", "fingerprint"])
+def test_a_cause_is_found_by_any_id_of_one_of_its_letters(
+    reader: Reader, pair: Pair, live: Deployment, by: str
+) -> None:
+    older, _ = a_dead_run(pair), a_dead_run(pair)
+    a_dead_run(pair, field="Name")
+    letter = older.dead_letters.get()
+    Link.objects.create(
+        pair=pair, stripe_id=older.event.object_id, salesforce_object="Payment__c", external_id="ext",
+        record_id=as_18("a0B5g00000XyZab"), agreed=b"", first_synced_at=NOON, synced_at=NOON,
+    )  # fmt: skip
+    ids = {
+        "event": older.event.external_id,
+        "object": older.event.object_id,
+        "run": older.public_id,
+        "letter": letter.public_id,
+        "record": "a0B5g00000XyZab",
+        "fingerprint": letter.fingerprint[:16].upper(),
+    }
+
+    page = reader.page("dead-letters/", q=ids[by])
+
+    assert page.count('<article class="group"') == 1
+    assert "Discard all 2" in page
+    assert "Country__c" in page
+
+
+def test_causes_are_narrowed_to_a_flow_and_to_what_is_wrong(
+    reader: Reader, pair: Pair, live: Deployment
+) -> None:
+    a_cause(pair)
+    event = an_event(pair.stripe, external_id="unreadable:1", unreadable="The body is not JSON")
+    failure = Failure("unknown", "The body is not JSON", code="unreadable")
+    deadletters.file([deadletters.Obituary(event.pk, failure)], now=NOON)
+    flow = live.flow.public_id
+
+    of_flow, unknown = (
+        reader.page("dead-letters/", flow=flow),
+        reader.page("dead-letters/", error_class="unknown"),
+    )
+    neither = reader.page("dead-letters/", flow=flow, error_class="unknown")
+
+    assert ("Country__c" in of_flow, "The body is not JSON" in of_flow) == (True, False)
+    assert f'<option value="{flow}" selected>' in of_flow
+    assert ("Country__c" in unknown, "The body is not JSON" in unknown) == (False, True)
+    assert '<option value="unknown" selected>' in unknown
+    assert "Nothing fits" in neither
+    assert "No such flow" in reader.page("dead-letters/", flow="another")
+    assert f"dead-letters.csv?flow={flow}" in of_flow
+
+
+def test_a_cause_of_another_environment_stands_in_neither_list_nor_number(
+    reader: Reader, pair: Pair, live: Deployment
+) -> None:
+    fingerprint = a_cause(pair)
+    there = a_pair(an_environment("qa"))
+    event = an_event(there.stripe)
+    failure = Failure("data", "Required", code="REQUIRED_FIELD_MISSING", field="Country__c")
+    deadletters.file([deadletters.Obituary(event.pk, failure, flow_id=live.flow_id, step="save")], now=NOON)
+
+    page = reader.page("dead-letters/")
+
+    assert set(DeadLetter.objects.values_list("fingerprint", flat=True)) == {fingerprint}
+    assert page.count('<article class="group"') == 1
+    assert "Discard all" not in page

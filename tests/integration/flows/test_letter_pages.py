@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+from urllib.parse import parse_qsl
+
 import pytest
 
-from flows import deadletters
+from flows import deadletters, grouping, stepping
 from flows.engine.outcome import Failure
 from flows.models import DeadLetter, Deployment, Pair, Run
 from flows.views import letters
@@ -29,18 +33,66 @@ def test_letters_of_one_cause_stand_together(reader: Reader, pair: Pair, live: D
     assert "Give it a default in the mapping" in page or "give it a default in the mapping" in page
 
 
-def test_causes_beyond_those_that_are_shown_are_not_passed_over_in_silence(
+def fields_of(page: str) -> list[str]:
+    """Return the fields of the causes that a page shows, in their order."""
+    return re.findall(r"data-row>[^<]* · (\w+)</a>", page)
+
+
+def turned(page: str, rel: str) -> dict[str, str]:
+    """Return the query of the page before or after."""
+    (found,) = re.findall(rf'href="[^"?]*\?([^"]*)" rel="{rel}"', page)
+    return dict(parse_qsl(unescape(found)))
+
+
+def test_causes_are_shown_page_by_page_and_what_comes_shifts_none(
     reader: Reader, pair: Pair, live: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("Name", "Amount__c", "Status__c"):
+    monkeypatch.setattr(letters, "CAUSES", 2)
+    names = ["A__c", "B__c", "C__c", "D__c", "E__c"]
+    for name in names:
         a_dead_run(pair, field=name)
-    assert "more cause" not in reader.page("dead-letters/")
+    a_dead_run(pair, field="D__c")
 
-    monkeypatch.setattr(letters, "MOST_GROUPS", 2)
+    first = reader.page("dead-letters/")
+    a_dead_run(pair, field="A__c")  # the oldest is the newest now
+    second = reader.page("dead-letters/", **turned(first, "next"))
+    back = reader.page("dead-letters/", **turned(second, "prev"))
+
+    assert (fields_of(first), fields_of(second)) == (["D__c", "E__c"], ["C__c", "B__c"])
+    assert 'rel="next"' not in second
+    assert fields_of(back) == ["D__c", "E__c"]
+    assert fields_of(reader.page("dead-letters/")) == ["A__c", "D__c"]
+
+
+def test_a_list_that_takes_too_long_says_how_far_it_has_come(
+    reader: Reader, pair: Pair, live: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_dead_run(pair, field="Old__c")
+    for _ in range(4):
+        a_dead_run(pair, field="New__c")
+    monkeypatch.setattr(stepping, "FIRST", 2)
+    monkeypatch.setattr(stepping, "TIME", -1.0)  # after one step it is over
 
     page = reader.page("dead-letters/")
-    assert page.count('<article class="group"') == 2
-    assert "1 more cause has older letters only" in page
+    beyond = reader.page("dead-letters/", **turned(page, "next"))
+    searched = reader.page("dead-letters/", q="Old__c")
+
+    assert fields_of(page) == ["New__c"]
+    assert "Not all causes have been looked through yet" in page
+    assert fields_of(beyond) == []
+    assert "The older ones have not been looked through yet" in searched
+
+
+def test_a_cause_of_very_many_is_counted_no_further(
+    reader: Reader, pair: Pair, live: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        a_dead_run(pair)
+    monkeypatch.setattr(grouping, "MOST_COUNTED", 3)
+
+    page = reader.page("dead-letters/")
+
+    assert "Discard all 3+" in page
 
 
 def test_one_letter_is_retried(reader: Reader, pair: Pair, live: Deployment) -> None:
@@ -65,6 +117,22 @@ def test_a_whole_cause_is_retried_and_others_are_left(reader: Reader, pair: Pair
 
     assert [run.state for run in Run.objects.order_by("id")] == ["ready", "ready", "dead"]
     assert other.dead_letters.get().resolved_at is None
+
+
+def test_many_of_a_cause_are_not_retried_by_one_click(reader: Reader, pair: Pair, live: Deployment) -> None:
+    for _ in range(6):
+        run = a_dead_run(pair)
+    path = f"dead-letters/causes/{run.dead_letters.get().fingerprint}/"
+
+    pages = [reader.page("dead-letters/"), reader.page(path)]
+    pressed = reader.press(f"{path}retry/")
+
+    for page in pages:
+        assert f'hx-get="/w/acme/dev/{path}try-one/?start=all" hx-target="#dialog">Retry all 6…' in page
+        assert f'hx-post="/w/acme/dev/{path}retry/"' not in page
+    assert pressed.status_code == 409
+    assert "See first what retrying all of them means" in pressed.headers["HX-Trigger"]
+    assert DeadLetter.objects.unresolved().count() == 6
 
 
 def test_a_letter_is_discarded_only_with_a_reason(reader: Reader, pair: Pair, live: Deployment) -> None:
