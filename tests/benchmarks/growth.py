@@ -51,8 +51,7 @@ ADDRESSES = (
     "events/?fate=applied", "events/?fate=passed", "events/?fate=refused", "events/?type=charge.failed",
     "events/?type=invoice.paid", "events/?period=7d", "events/?q=evt_seed4711", "events/?q=nothing",
     "events/?q=seed777", "events/?reason=off", "events/?type=charge.failed&fate=dead&period=30d",
-    "dead-letters/", "dead-letters/?q=nothing", "dead-letters/?q=ch_seed777", "dead-letters/?flow=nothing",
-    "alerts/", "conservation/",
+    "dead-letters/", "alerts/", "conservation/",
 )  # fmt: skip
 RESOURCES = (
     "events/?limit=200", "events/?external_id=evt_seed4711", "events/?object_id=ch_seed777",

@@ -121,7 +121,7 @@ def test_many_are_retried_only_after_what_that_means_was_seen(page: Page, theatr
     expect(dialog).to_contain_text("What it costs")
     assert findings(page) == []
     assert {theatre.do("state_of", run=run) for run in made["runs"]} == {"dead"}
-    dialog.get_by_label("How fast the rest follows").select_option("10")
+    dialog.get_by_label("How fast").select_option("10")
     dialog.get_by_role("button", name="Retry all 7").press("Enter")
 
     expect(page.locator("#group-retry")).to_contain_text("1 of 7 retried")

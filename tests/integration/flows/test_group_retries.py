@@ -281,7 +281,10 @@ def test_all_of_a_cause_are_retried_by_the_same_question(dead: Callable[[int], s
     watched = reader.page(path)
 
     assert '<button class="button primary" name="start" value="all">Retry all 7</button>' in asked
-    assert "The oldest of 7" in asked  # what the careful way would do is told all the same
+    assert "All 7 are retried" in asked
+    assert (
+        "Try one first retries the oldest alone" in asked
+    )  # the careful way is told and offered all the same
     assert "They are being retried" in begun.headers["HX-Trigger"]
     assert "All are being retried" in watched
     assert "1 of 7 retried" in watched
