@@ -28,11 +28,18 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
         source="environment.slug", default=None, allow_null=True, help_text="null: the whole workspace."
     )
 
+    anomalies = serializers.SlugRelatedField[Any](
+        slug_field="public_id",
+        many=True,
+        read_only=True,
+        help_text="Of an outage: ids of the anomalies that come of it and open no alert of their own.",
+    )
+
     class Meta:
         model = Alert
         fields = (
-            "id", "environment", "kind", "severity", "title", "text", "link", "count", "opened_at",
-            "last_seen_at", "closed_at", "acknowledged_by", "acknowledged_at", "muted_until",
+            "id", "environment", "kind", "severity", "title", "text", "link", "count", "anomalies",
+            "opened_at", "last_seen_at", "closed_at", "acknowledged_by", "acknowledged_at", "muted_until",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -70,7 +77,7 @@ class AlertFilter(RowFilter):
 class AlertViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet[Alert]):
     """Alerts."""
 
-    queryset = Alert.objects.told().select_related("environment")
+    queryset = Alert.objects.told().select_related("environment").prefetch_related("anomalies")
     serializer_class = AlertSerializer
     filterset_class = AlertFilter
     lookup_field = "public_id"

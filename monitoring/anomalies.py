@@ -17,7 +17,7 @@ from django.db.models import Q
 
 from connectors.models import Connection, Cursor, Tally
 from flows.models import Event
-from monitoring import anomaly_amounts, anomaly_causes, detection
+from monitoring import anomaly_amounts, anomaly_causes, detection, outages
 from monitoring.anomaly_knobs import Settings, muted
 from monitoring.anomaly_models import Anomaly, FlowBin, KnownEvent, Series, SeriesBin
 from monitoring.anomaly_sources import BIN, floor, of_connection
@@ -112,18 +112,21 @@ class _Looked:
         self.amounts, self.histories = anomaly_amounts.look(series.connection, paid, extra=extra)
 
     def at(self, at: datetime, row: dict[str, Any]) -> None:
-        knobs = self.settings.at(at)
-        state, alerts = detection.observe(
-            self.series.state or detection.fresh(), {**row, "unusual_amount": self.amounts.get(at)}, knobs
-        )
+        knobs, far = self.settings.at(at), self.amounts.get(at)
+        seen = {**row, "unusual_amount": far.look if far else None}
+        state, alerts = detection.observe(self.series.state or detection.fresh(), seen, knobs)
         self.series.state = {**state, "zone": self.settings.zone.key}
         if at >= self.told_from:
             self.found += [self._anomaly(alert, at) for alert in alerts]
         self.bins.append(_bin(self.series, at, row, detection.measured(self.series.state, row, knobs)))
 
     def _anomaly(self, alert: detection.Alert, at: datetime) -> Anomaly:
-        causes = anomaly_causes.of_connection(self.series.connection, alert, until=at + BIN)
-        return Anomaly.of(self.series, alert, began_at=at, causes=causes)
+        connection, more = self.series.connection, dict[str, str]()
+        if alert.metric == detection.AMOUNT and (far := self.amounts.get(at)):
+            more = {"object_id": far.paid.charge[:255], "currency": far.paid.currency}
+        causes = anomaly_causes.of_connection(connection, alert, until=at + BIN)
+        under = outages.of_calls(connection, alert, at=at)
+        return Anomaly.of(self.series, alert, began_at=at, causes=causes, under=under, **more)
 
 
 def locked(connection: Connection, until: datetime) -> Series:
@@ -228,13 +231,17 @@ def forget(*, now: datetime) -> int:
 
 
 def unusual(places: Places, *, now: datetime) -> list[Unusual]:
-    """Return what is unusual now, as the facts of alerts; what is muted or long past is not told."""
+    """
+    Return what is unusual now, as the facts of alerts.
+
+    What is muted or long past is not told, nor what comes of an outage that is told.
+    """
     open_ones = list(
         Anomaly.objects.open()
         .filter(began_at__gt=now - timedelta(days=7), series__seen_until__gt=now - FRESH)
-        .select_related("series__connection__environment__workspace", "flow_series__flow")
+        .select_related("series__connection__environment__workspace", "flow_series__flow", "under")
     )
-    hidden = muted(open_ones, now)
+    hidden = muted(open_ones, now) | outages.told_by_them(open_ones, now=now)
     return [_fact(one, places) for one in open_ones if one.pk not in hidden]
 
 
@@ -242,7 +249,7 @@ def _fact(one: Anomaly, places: Places) -> Unusual:
     return Unusual(
         place=places.at(one.series.connection.environment_id),
         anomaly=one.public_id,
-        name=one.flow_series.flow.name if one.flow_series else one.series.connection.name,
+        name=one.name,
         kind=one.kind,
         reason=f"{one.reason} {one.likely}".strip(),
         grave=one.kind in ("outage", "flow_silence"),

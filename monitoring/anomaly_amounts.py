@@ -35,6 +35,18 @@ class Paid(NamedTuple):
     amount: int
 
 
+class Far(NamedTuple):
+    """An amount far above what its customer pays, and how it looks to the detection."""
+
+    paid: Paid
+    look: Look
+
+    @property
+    def reason(self) -> str:
+        """The sentence that says so."""
+        return self.look.reason
+
+
 def paid(connection: Connection, begins: datetime, until: datetime) -> list[Paid]:
     """Return who paid what through a Stripe connection from `begins` until `until`; the newest `MOST`."""
     return list(_paid(connection, begins, until)) if connection.system == Connection.System.STRIPE else []
@@ -42,14 +54,14 @@ def paid(connection: Connection, begins: datetime, until: datetime) -> list[Paid
 
 def look(
     connection: Connection, paid: list[Paid], *, extra: float
-) -> tuple[dict[datetime, Look], list[CustomerAmounts]]:
+) -> tuple[dict[datetime, Far], list[CustomerAmounts]]:
     """
     Return the most unusual amount of each bin, and what customers have `paid` by now, to be kept.
 
     It has to be `extra` standard deviations more unusual than by default.
     """
     known = _known(connection, paid)
-    found: dict[datetime, Look] = {}
+    found: dict[datetime, Far] = {}
     for one in paid:
         row = known[one.customer, one.currency]
         row.history, score = score_amount(row.history, float(one.amount))
@@ -57,8 +69,8 @@ def look(
         if not score.unusual or score.z < 5.0 + extra:
             continue
         at = floor(one.at)
-        if at not in found or score.z > found[at].z:
-            found[at] = _look(one, score.z, score.usual)
+        if at not in found or score.z > found[at].look.z:
+            found[at] = Far(one, _look(one, score.z, score.usual))
     return found, list(known.values())
 
 

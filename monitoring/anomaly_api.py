@@ -40,14 +40,20 @@ class AnomalySerializer(serializers.ModelSerializer[Anomaly]):
         default=None,
         help_text="Where it is in its runs.",
     )
+    alert = serializers.CharField(
+        source="under.public_id",
+        read_only=True,
+        default=None,
+        help_text="Id of the alert of the outage that it comes of; it opens none of its own then.",
+    )
     causes = LikelyCauseSerializer(many=True, read_only=True, help_text="What it most likely has to do with.")
 
     class Meta:
         model = Anomaly
         fields = (
             "id", "connection", "flow", "environment", "metric", "kind", "z", "observed", "expected", "lo",
-            "hi", "reason", "causes", "began_at", "ended_at", "dismissed_by", "dismissed_at",
-            "acknowledged_by", "acknowledged_at",
+            "hi", "reason", "causes", "alert", "object_id", "currency", "began_at", "ended_at",
+            "dismissed_by", "dismissed_at", "acknowledged_by", "acknowledged_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -65,6 +71,7 @@ class AnomalyFilter(RowFilter):
     connection = filters.CharFilter(field_name="series__connection__public_id")
     flow = filters.CharFilter(field_name="flow_series__flow__public_id")
     kind = filters.CharFilter()
+    alert = filters.CharFilter(field_name="under__public_id", help_text="What comes of the outage it tells.")
 
     class Meta:
         model = Anomaly
@@ -85,7 +92,7 @@ class AnomalyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedVie
     """Anomalies."""
 
     queryset = Anomaly.objects.select_related(
-        "series__connection__environment__workspace", "flow_series__flow"
+        "series__connection__environment__workspace", "flow_series__flow", "under"
     )
     serializer_class = AnomalySerializer
     filterset_class = AnomalyFilter

@@ -138,6 +138,19 @@ class Anomaly(models.Model):
         max_length=254, blank=True, default="", db_default="", help_text="Who takes care of it."
     )
     acknowledged_at = models.DateTimeField(null=True)
+    under = models.ForeignKey(
+        "monitoring.Alert",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="anomalies",
+        help_text="The alert of the outage that it comes of; it has none of its own then.",
+    )
+    object_id = models.CharField(
+        max_length=255, blank=True, default="", db_default="", help_text="Of an amount: its charge."
+    )
+    currency = models.CharField(
+        max_length=3, blank=True, default="", db_default="", help_text="Of an amount, in its minor units."
+    )
 
     objects = AnomalyQuerySet.as_manager()
 
@@ -160,6 +173,11 @@ class Anomaly(models.Model):
         )
 
     # Queries
+
+    @property
+    def name(self) -> str:
+        """Whose it is: the name of the flow, or of the connection."""
+        return self.flow_series.flow.name if self.flow_series else self.series.connection.name
 
     @property
     def likely(self) -> str:

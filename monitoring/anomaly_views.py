@@ -1,10 +1,11 @@
-"""This module answers the page of anomalies: what was unusual, what is usual, what people say about it."""
+"""This module answers the pages of anomalies: what was unusual, what is usual, what people say about it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -15,12 +16,15 @@ from flows.views.answers import done
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.kernel.refusals import Unacceptable
 from integrator.web import Page, refuse
-from monitoring import alerts, anomaly_decisions, bands, watching
+from monitoring import alerts, anomaly_decisions, anomaly_pages, bands, watching
 from monitoring.anomaly_knobs import muted
 from monitoring.anomaly_models import AlreadyOver, Anomaly
 from monitoring.models import Alert
 
 HOURS = {1: "for an hour", 8: "for 8 hours", 24: "for a day", 168: "for a week"}
+# Which of them the list shows, by what the address says; all of them by default.
+SHOWS = {"": ("All", Q()), "open": ("Open", Q(ended_at=None)), "over": ("Over", Q(ended_at__isnull=False))}
+RELATED = ("series__connection__environment__workspace", "flow_series__flow", "under")
 
 
 @require("alerts.view")
@@ -32,12 +36,13 @@ def anomaly_list(request: HttpRequest, workspace: str, environment: str) -> Http
     shown = next(
         (one for one in watched if one.id == request.GET.get("series")), watched[0] if watched else None
     )
-    rows = Anomaly.objects.of(here).select_related(
-        "series__connection__environment__workspace", "flow_series__flow"
-    )
-    page = Page.of(rows, request)
+    rows, show = Anomaly.objects.of(here), request.GET.get("show", "")
+    show = show if show in SHOWS else ""
+    page = Page.of(rows.filter(SHOWS[show][1]).select_related(*RELATED), request)
     context: dict[str, Any] = {
         "page": page,
+        "show": show,
+        "tabs": [(key, words, rows.filter(those).count()) for key, (words, those) in SHOWS.items()],
         "muted": muted([one for one in page.rows if one.ended_at is None], now),
         "watched": watched,
         "shown": shown,
@@ -59,10 +64,29 @@ def anomaly_list(request: HttpRequest, workspace: str, environment: str) -> Http
     return render(request, "monitoring/anomalies.html", context)
 
 
+@require("alerts.view")
+@require_GET
+def anomaly(request: HttpRequest, workspace: str, environment: str, anomaly: str) -> HttpResponse:
+    """Show one anomaly: what was measured around it, and where its runs and events are."""
+    found, now = _anomaly(request, anomaly), timezone.now()
+    amount = anomaly_pages.amount_of(found)
+    context: dict[str, Any] = {
+        "anomaly": found,
+        "chart": anomaly_pages.chart_of(found, now=now),
+        "amount": amount,
+        "ways": [] if amount else anomaly_pages.ways_of(found),
+        "muted": muted([found] if found.ended_at is None else [], now),
+        "series": found.flow_series.public_id if found.flow_series else found.series.connection.public_id,
+        "hours": HOURS.items(),
+        "workspace": scope_of(request).workspace,
+        "environment": environment_of(request),
+    }
+    return render(request, "monitoring/anomaly.html", context)
+
+
 def _anomaly(request: HttpRequest, public_id: str) -> Anomaly:
     rows = Anomaly.objects.of(environment_of(request))
-    related = ("series__connection__environment__workspace", "flow_series__flow")
-    return get_object_or_404(rows.select_related(*related), public_id=public_id)
+    return get_object_or_404(rows.select_related(*RELATED), public_id=public_id)
 
 
 @require("alerts.manage")
@@ -74,7 +98,7 @@ def dismiss(request: HttpRequest, workspace: str, environment: str, anomaly: str
         anomaly_decisions.dismiss(anomaly=found, actor=scope_of(request).actor, now=timezone.now())
     except AlreadyOver as refusal:
         return refuse(request, str(refusal))
-    return done(request, "Next time it has to be more unusual.", back=back(request))
+    return done(request, "Next time it has to be more unusual.", back=_whence(request, found))
 
 
 @require("alerts.manage")
@@ -86,7 +110,7 @@ def acknowledge(request: HttpRequest, workspace: str, environment: str, anomaly:
         take_care(found, actor=scope_of(request).actor, now=now)
     except AlreadyOver as refusal:
         return refuse(request, str(refusal))
-    return done(request, "You take care of it.", back=back(request))
+    return done(request, "You take care of it.", back=_whence(request, found))
 
 
 def take_care(anomaly: Anomaly, *, actor: str, now: Any) -> Anomaly:
@@ -111,7 +135,13 @@ def mute(request: HttpRequest, workspace: str, environment: str, anomaly: str) -
         return refuse(request, "Say for how long.", status=422)
     until = now + timedelta(hours=int(hours))
     anomaly_decisions.mute(anomaly=found, until=until, actor=scope_of(request).actor, now=now)
-    return done(request, "It is silent. Under Known events it can be taken back.", back=back(request))
+    told = "It is silent. Under Known events it can be taken back."
+    return done(request, told, back=_whence(request, found))
+
+
+def _whence(request: HttpRequest, anomaly: Anomaly) -> str:
+    """Return the page that somebody decided on: that of the anomaly, or the list."""
+    return f"{back(request)}{anomaly.public_id}/" if request.POST.get("from") == "page" else back(request)
 
 
 # Series

@@ -61,24 +61,24 @@ def points(bins: Iterable[SeriesBin | FlowBin], metric: str) -> list[Point]:
     return found
 
 
-def draw(found: Sequence[Point], *, metric: str, now: datetime) -> Band | None:
+def draw(found: Sequence[Point], *, metric: str, now: datetime, span: timedelta = SPAN) -> Band | None:
     """
-    Return the shapes of the last 24 hours, or nothing where nothing was measured.
+    Return the shapes of the last 24 hours, or another `span` until `now`; nothing if nothing was measured.
 
     `value` and `expected` of the band are sums of what adds up, and the middle values of what does not.
     """
-    shown = [one for one in found if one.at >= now - SPAN]
+    shown = [one for one in found if one.at >= now - span]
     if not shown:
         return None
     known = [one for one in shown if one.lo is not None and one.hi is not None]
     most = max(1.0, *(one.value for one in shown), *(one.hi or 0.0 for one in known))
-    upper = [_point(one.at, one.hi or 0.0, most, now) for one in known]
-    lower = [_point(one.at, one.lo or 0.0, most, now) for one in reversed(known)]
+    upper = [_point(across(one.at, now, span), one.hi or 0.0, most) for one in known]
+    lower = [_point(across(one.at, now, span), one.lo or 0.0, most) for one in reversed(known)]
     _, unit, adds_up = SHOWN[metric]
     total, digits = (sum, None) if adds_up else (_middle, 1)
     return Band(
         usual=" ".join(upper + lower),
-        counted=" ".join(_point(one.at, one.value, most, now) for one in shown),
+        counted=" ".join(_point(across(one.at, now, span), one.value, most) for one in shown),
         most=round(most, 1),
         value=round(total([one.value for one in shown]), digits),
         expected=round(total([one.expected or 0.0 for one in known]), digits),
@@ -91,6 +91,10 @@ def _middle(values: Sequence[float]) -> float:
     return sorted(values)[len(values) // 2] if values else 0.0
 
 
-def _point(at: datetime, value: float, most: float, now: datetime) -> str:
-    across = WIDTH * (1.0 - (now - at) / SPAN)
-    return f"{across:.1f},{HEIGHT * (1.0 - value / most):.1f}"
+def across(at: datetime, now: datetime, span: timedelta) -> float:
+    """Return where a moment stands in a chart of the `span` until `now`."""
+    return round(WIDTH * (1.0 - (now - at) / span), 1)
+
+
+def _point(x: float, value: float, most: float) -> str:
+    return f"{x:.1f},{HEIGHT * (1.0 - value / most):.1f}"

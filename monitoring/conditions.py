@@ -77,6 +77,15 @@ KINDS: dict[str, Kind] = {
 }
 
 
+# What is told of a connection that rests. Meanwhile its runs wait and its calls fail.
+RESTS = ("connection_key", "connection_misdirected", "connection_limit", "connection_outage")
+
+
+def key_of(kind: str, environment_id: int | None, about: object) -> str:
+    """Return what makes an incident the same one: its kind, the environment and what it is `about`."""
+    return f"{kind}:{environment_id if environment_id is not None else 'all'}:{about}"[:200]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """An environment, or a whole workspace if `environment_id` is None; `path` is that of its pages."""
@@ -112,11 +121,10 @@ class Condition:
         page: str = "", count: int = 1, newest: int = 0,
     ) -> Condition:  # fmt: skip
         """Return a condition of `place` whose key is its kind, the environment and what it is `about`."""
-        where = place.environment_id if place.environment_id is not None else "all"
         return cls(
             workspace_id=place.workspace_id,
             environment_id=place.environment_id,
-            key=f"{kind}:{where}:{about}"[:200],
+            key=key_of(kind, place.environment_id, about),
             kind=kind,
             severity=severity,
             title=title,

@@ -24,6 +24,7 @@ class Resting:
     limit: int | None = None
     waiting: int = 0
     per_minute: float = 0.0
+    anomalies: int = 0  # of its calls and runs, that come of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from connectors.models import Connection
 from flows.models import Deployment, Run
-from monitoring import anomaly_causes, detection
+from monitoring import anomaly_causes, detection, outages
 from monitoring.anomalies import AT_ONCE, BEHIND, HISTORY, LATE, each, follow
 from monitoring.anomaly_knobs import Settings
 from monitoring.anomaly_models import Anomaly, FlowBin, FlowSeries, Series
@@ -112,7 +112,8 @@ def _locked(flow_series: int) -> FlowSeries:
 
 def _anomaly(watched: FlowSeries, alert: detection.Alert, at: datetime) -> Anomaly:
     causes = anomaly_causes.of_flow(watched, alert, until=at + BIN)
-    return Anomaly.of(watched.series, alert, began_at=at, causes=causes, flow_series=watched)
+    under = outages.of_runs(watched, alert, at=at)
+    return Anomaly.of(watched.series, alert, began_at=at, causes=causes, flow_series=watched, under=under)
 
 
 def _bin(watched: FlowSeries, at: datetime, measured: dict[str, Any]) -> FlowBin:

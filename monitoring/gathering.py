@@ -20,7 +20,7 @@ from connectors.models import Connection, Cursor
 from flows import error_catalogue, missed_changes, queries, topics
 from flows.models import Change, DeadLetter, Deployment, Directory, Effect, Event, Impact, Review, Run
 from flows.models.merging import Merge
-from monitoring import anomalies, cursor, spending, tidings
+from monitoring import anomalies, cursor, outages, spending, tidings
 from monitoring.conditions import Place
 from monitoring.facts import (
     Cause,
@@ -117,6 +117,7 @@ def _resting(one: Connection, places: Places, now: datetime) -> Resting:
         limit=one.api_limit,
         waiting=waiting,
         per_minute=sum(minutes) / len(minutes) if minutes else 0.0,
+        anomalies=outages.shown_with(one),
     )
 
 

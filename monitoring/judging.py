@@ -42,9 +42,16 @@ def _connections(facts: Facts, now: datetime) -> Iterator[Condition]:
     for one in facts.resting:
         kind, severity, title, text = _rest_in_words(one, now)
         yield Condition.at(
-            one.place, kind=kind, about=one.public_id, severity=severity, title=title, text=text,
-            page=f"connections/{one.public_id}/",
+            one.place, kind=kind, about=one.public_id, severity=severity, title=title,
+            text=f"{text}{_besides(one)}", page=f"connections/{one.public_id}/",
         )  # fmt: skip
+
+
+def _besides(one: Resting) -> str:
+    if not one.anomalies:
+        return ""
+    comes = "comes" if one.anomalies == 1 else "come"
+    return f" {counted(one.anomalies, 'anomaly', 'anomalies')} of its calls and runs {comes} of it."
 
 
 def _rest_in_words(one: Resting, now: datetime) -> tuple[str, Severity, str, str]:
@@ -369,7 +376,7 @@ def _unusual(facts: Facts, now: datetime) -> Iterator[Condition]:
             title=f"{one.name}: {ANOMALIES.get(one.kind, 'unusual payments').lower()}",
             text=f"{one.reason} Nothing is lost by it here. {LOOK[one.kind in OURS]} If this is as it should "
             "be, say so on the page behind this.",
-            page="anomalies/",
+            page=f"anomalies/{one.anomaly}/",
         )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ PLACES: tuple[Place, ...] = (
         "zap",
         "alerts.view",
         "n",
-        views=("monitoring:known", "monitoring:known_event"),
+        views=("monitoring:anomaly", "monitoring:known", "monitoring:known_event"),
     ),
     Place("Runs", "flows:runs", "activity", "runs.view", "r", views=("flows:run",)),
     Place(

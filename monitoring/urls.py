@@ -43,6 +43,7 @@ urlpatterns: list[URLPattern] = [
     path("anomalies/series/<str:series>/choose/", anomaly_views.choose, name="choose_keenness"),
     path("anomalies/series/<str:series>/forget/", anomaly_views.forget_feedback, name="forget_feedback"),
     path("anomalies/series/<str:series>/learn/", anomaly_views.learn, name="learn_anew"),
+    path("anomalies/<str:anomaly>/", anomaly_views.anomaly, name="anomaly"),
     path("anomalies/<str:anomaly>/acknowledge/", anomaly_views.acknowledge, name="acknowledge_anomaly"),
     path("anomalies/<str:anomaly>/mute/", anomaly_views.mute, name="mute_anomaly"),
     path("anomalies/<str:anomaly>/dismiss/", anomaly_views.dismiss, name="dismiss"),

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from flows.views.answers import done
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.web import Page, refuse
-from monitoring import alerts, balance, queries, recipients
+from monitoring import alerts, balance, outages, queries, recipients
 from monitoring.fragments import Edition, News, Reader
 from monitoring.models import Alert, AlertRule
 
@@ -78,9 +78,10 @@ def alert_list(request: HttpRequest, workspace: str, environment: str) -> HttpRe
     every = Alert.objects.of(here).told().select_related("environment")
     ended = every.filter(closed_at__isnull=False)
     page = Page.of(ended if past else every.open(), request)
-    told = queries.told_by(page.rows)
+    told, under = queries.told_by(page.rows), outages.shown_under(page.rows)
     for alert in page.rows:
         alert.told_by = told.get(alert.pk, [])  # type: ignore[attr-defined]  # for the page alone
+        alert.unusual = under.get(alert.pk, [])  # type: ignore[attr-defined]  # as above
     context = {
         "page": page,
         "alerts": page.rows if past else sorted(page.rows, key=queries.by_urgency),

@@ -38,7 +38,7 @@ from integrator.accounts.models import Environment  # noqa: E402  # as above
 from monitoring import alerts, hours, payment_following  # noqa: E402  # as above
 from monitoring.conditions import Condition, Place, Severity  # noqa: E402  # as above
 from monitoring.models import Alert  # noqa: E402  # as above
-from tests.browser import compared, deals, impacts, known, linked, mapping, merged, passed, quotes, town  # noqa: E402  # as above
+from tests.browser import compared, deals, impacts, known, linked, mapping, merged, odd, passed, quotes, town  # noqa: E402  # as above
 from tests.browser.desk import AT_DESK  # noqa: E402  # as above
 from tests.browser.hostile import build_oddly  # noqa: E402  # as above
 from tests.browser.rows import (  # noqa: E402  # as above
@@ -383,7 +383,7 @@ CALLS |= {
     "end_merge": merged.end,
     "state_of_merge": merged.state_of,
 }
-CALLS |= {"publish": mapping.publish, "passages": passed.build}
+CALLS |= {"publish": mapping.publish, "passages": passed.build, "odd": lambda: odd.build(_pair())}
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ def test_charges_that_stop_are_one_alert_until_they_come_again(pair: Pair) -> No
     told = Alert.objects.open().get()
     assert looked_at == 4
     assert (told.kind, told.severity, told.title) == ("anomaly", "critical", "Stripe: hardly any charges")
-    assert told.link == "/w/acme/dev/anomalies/"
+    assert told.link == f"/w/acme/dev/anomalies/{Anomaly.objects.get().public_id}/"
 
     for number in range(30):
         charges(pair, NOON + timedelta(minutes=21) + number * BIN, 10)

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 import pytest
 
 from connectors.tallies import Tallies, add
-from flows.models import DeadLetter, Deployment, Lane, Pair, Run
+from flows.models import DeadLetter, Deployment, Pair, Run
 from monitoring import anomalies, anomaly_amounts, anomaly_sources, detection, flow_anomalies
 from monitoring.anomaly_models import Anomaly, CustomerAmounts, FlowBin, FlowSeries, Series
 from tests.builders import NOON, a_pair
 from tests.integration.flows.given import a_charge, a_live_flow, an_event
+from tests.integration.monitoring.watched import runs, usual
 
 pytestmark = pytest.mark.django_db
 
 BIN = timedelta(minutes=5)
-
-
-@cache
-def usual(profile: str) -> dict[str, Any]:
-    """Return what is known after eight days of about ten runs, or thirty calls, a bin, up to noon."""
-    bins, state = 8 * 288, detection.fresh(profile)
-    for number in range(bins):
-        row = {
-            "ts": (NOON - BIN * (bins - number)).isoformat(),
-            "runs": 8 + number % 5, "run_errors": 0, "run_s": 3.0,
-            "calls": 30, "call_errors": 0, "call_ms": 200.0 + number % 7,
-        }  # fmt: skip
-        state, found = detection.observe(state, row)
-        assert found == []
-    return state
 
 
 @pytest.fixture
@@ -43,18 +28,6 @@ def live() -> Deployment:
         series=series, flow=deployment.flow, state=usual(detection.FLOW), seen_until=NOON, history_until=NOON
     )
     return deployment
-
-
-def runs(live: Deployment, at: datetime, count: int, **fields: Any) -> list[Run]:
-    lane, _ = Lane.objects.get_or_create(pair=live.pair, key="test")
-    values = {"state": Run.State.DONE, "fate": "applied", "finished_at": at + timedelta(seconds=3)}
-    return [
-        Run.objects.create(
-            flow=live.flow, version=live.version, pair=live.pair, lane=lane, created_at=at,
-            event=an_event(live.pair.stripe, received_at=at, dispatched_at=at), **(values | fields),
-        )
-        for _ in range(count)
-    ]  # fmt: skip
 
 
 def look(minutes: int) -> None:
@@ -152,6 +125,7 @@ def test_an_amount_is_compared_with_its_customers_in_minor_units(live: Deploymen
     found, histories = anomaly_amounts.look(stripe, paid, extra=0.0)
     anomaly_amounts.keep(histories)
 
+    assert found[NOON].paid.charge == "ch_big"
     assert found[NOON].reason == ("A customer who usually pays about €20.00 paid €2,500.00 (charge ch_big).")
     assert CustomerAmounts.objects.filter(connection=stripe, currency="EUR").count() == 2
     assert not CustomerAmounts.objects.filter(customer__contains="cus").exists()
