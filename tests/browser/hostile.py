@@ -124,7 +124,7 @@ def _told(workspace: Workspace, here: Environment, pair: Pair) -> dict[str, str]
     )
     alerts.follow([alert], now=now - timedelta(minutes=9))
     alerts.follow([alert], now=now - timedelta(minutes=4))
-    _unusual(here, pair)
+    anomaly = _unusual(here, pair)
     usual: dict[str, Any] = {"workspace": workspace, "created_by": name(200), "created_at": now}
     channel = AlertChannel.objects.create(
         kind="email", name=name(), settings={"addresses": ["cfo@odd.test"]}, failures=4, failed_since=now,
@@ -150,16 +150,16 @@ def _told(workspace: Workspace, here: Environment, pair: Pair) -> dict[str, str]
             workspace=workspace, actor=name(200), action="connection.created", target=WHOLE,
             details={name(60): WHOLE}, now=now,
         )  # fmt: skip
-    return {"channel": channel.public_id, "rule": rule.public_id}
+    return {"channel": channel.public_id, "rule": rule.public_id, "anomaly": anomaly}
 
 
-def _unusual(here: Environment, pair: Pair) -> None:
+def _unusual(here: Environment, pair: Pair) -> str:
     now = timezone.now()
     series = Series.objects.create(connection=pair.stripe, seen_until=now)
     SeriesBin.objects.create(
         series=series, starts_at=now - timedelta(hours=1), charges=1, failed=0, expected=20, lo=9, hi=31
     )
-    Anomaly.objects.create(
+    anomaly = Anomaly.objects.create(
         series=series, metric="charges", kind="outage", z=-6, observed=0, expected=20, lo=8, hi=32,
         began_at=now, reason=name(200), causes=[{"sentence": f"100 % have {name(120)}, before 3 %."}],
     )  # fmt: skip
@@ -167,3 +167,4 @@ def _unusual(here: Environment, pair: Pair) -> None:
         environment=here, connection=pair.stripe, name=name(), begins=now, ends=now + timedelta(hours=2),
         made_by=name(200), made_at=now,
     )  # fmt: skip
+    return anomaly.public_id

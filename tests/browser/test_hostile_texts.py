@@ -33,6 +33,7 @@ ODD = {
     "a bad merge": "merges/{merge_failed}/", "match rules": "duplicates/", "alerts": "alerts/",
     "channels": "alerts/channels/", "a channel": "alerts/channels/{channel}/", "rules": "alerts/rules/",
     "a rule": "alerts/rules/{rule}/", "messages": "alerts/messages/", "anomalies": "anomalies/",
+    "an anomaly": "anomalies/{anomaly}/",
     "known events": "anomalies/known/", "budgets": "budgets/", "a budget": "budgets/{salesforce}/",
     "flows": "flows/", "a flow": "flows/{flow}/", "connections": "connections/",
     "a connection": "connections/{salesforce}/", "adding up": "conservation/",
