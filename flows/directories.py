@@ -22,6 +22,7 @@ from django.db.models.functions import Cast, Now
 from connectors.models import Connection
 from connectors.salesforce.merges import MOST_IDS
 from flows import streams
+from flows.matching import FORM
 from flows.matching.objects import FIELDS, fields_of, normalised
 from flows.models import Deployment, Directory, KnownRecord
 from flows.recognising import deciding, keeping, opening
@@ -179,14 +180,19 @@ class Reading:
         return read
 
     def _renew(self) -> None:
-        """Begin from the beginning, if it is time to, or external keys are wanted that were not read."""
+        """Begin from the beginning, if it is time to, or what was kept lacks keys or has an older form."""
         ended = self._directory.ended_at
         keys = self._directory.keys_wanted
         lacks = not set(keys) <= set(self._directory.keys_reading)
-        if lacks or (ended is not None and ended + RENEWED <= self._now):
+        if (
+            lacks
+            or self._directory.form_reading != FORM
+            or (ended is not None and ended + RENEWED <= self._now)
+        ):
             self._move(
                 generation=self._directory.generation + 1,
                 keys_reading=keys,
+                form_reading=FORM,
                 began_at=self._now,
                 ended_at=None,
                 place_at=None,
@@ -228,10 +234,15 @@ class Reading:
         return {"soql": soql, "bindings": bindings}
 
     def _keep(self, found: list[Found]) -> None:
-        """Keep what is otherwise than it was when it was read last, or was read without an external key."""
+        """
+        Keep what is otherwise than it was when it was read last.
+
+        All of it where it was read without an external key or is kept in another form.
+        """
         mine = KnownRecord.objects.filter(directory=self._directory, expected=False)
         known = dict(mine.filter(record_id__in=[one.id for one in found]).values_list("record_id", "stamp"))
-        as_before = set(self._directory.keys_reading) <= set(self._directory.keys_read)
+        has_keys = set(self._directory.keys_reading) <= set(self._directory.keys_read)
+        as_before = has_keys and self._directory.form_reading == self._directory.form_read
         same = [one.id for one in found if as_before and known.get(one.id) == one.stamp]
         keeping.refresh(self._directory, same)
         unchanged = set(same)
@@ -252,6 +263,7 @@ class Reading:
             after["ended_at"] = self._now
             after["complete_at"] = directory.complete_at or self._now
             after["keys_read"] = directory.keys_reading
+            after["form_read"] = directory.form_reading
         # Not for ever: after a load of many records in few minutes, each look would read all of them.
         if directory.place_at is not None and directory.place_at + SETTLED > self._now:
             after |= {"place_at": directory.place_at - OVERLAP, "place_id": ""}

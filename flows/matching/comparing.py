@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from flows.matching.frequencies import Frequencies
-from flows.matching.keys import key, word_term
+from flows.matching.keys import key, terms, word_term
 from flows.matching.likeness import (
     DIFFERENT,
     EXACT,
@@ -18,7 +18,7 @@ from flows.matching.likeness import (
     place_level,
     street_level,
 )
-from flows.matching.names import SURNAME, name_level
+from flows.matching.names import SURNAME, mistakable, name_level
 from flows.matching.records import Normalised
 from flows.matching.weights import Weights, usual
 
@@ -55,6 +55,14 @@ def compare(
     return (Line("prior", "", known.before), *lines)
 
 
+def looked_at(record: Normalised, others: Collection[Normalised]) -> set[int]:
+    """Return the terms whose frequency is looked at where `record` is compared with each of `others`."""
+    words = {word_term(word) for word in mistakable(record, others)}
+    # A number with its calling code before it is the one that another record has without.
+    whole = {norm.phone for norm in others if norm.phone and record.phone.endswith(norm.phone)}
+    return terms(record) | words | {key("phone", number) for number in whole}
+
+
 def score(lines: tuple[Line, ...]) -> float:
     """Return the sum of the bits of `lines`: the binary logarithm of the odds."""
     return sum(line.bits for line in lines)
@@ -75,8 +83,8 @@ def _findings(a: Normalised, b: Normalised, tf: Frequencies) -> Iterator[Finding
     # The same address says the same of its domain.
     domain = MISSING if email in (EXACT, NEAR) else domain_level(a.domain, b.domain)
     yield Finding("domain", domain, _commonness("domain", domain, a.domain, tf))
-    phone = phone_level(a.phone, b.phone)
-    yield Finding("phone", phone, _commonness("phone", phone, a.phone, tf))
+    phone = phone_level(a, b)
+    yield Finding("phone", phone, _commonness("phone", phone, min(a.phone, b.phone, key=len), tf))
     street = street_level(a, b)
     yield Finding("street", street, 0.0)
     town = [

@@ -65,6 +65,7 @@ def _blocks(norm: Normalised) -> Iterator[tuple[str, str]]:
     if norm.phone:
         yield "digits", norm.phone[:8]
         yield "digits", norm.phone[-8:]
+        yield "digits", (norm.calling_code + norm.phone)[-8:]  # as who does not know the country has them
     yield from _places(norm)
     for name in norm.names:
         yield from _name_blocks(name, norm)

@@ -10,6 +10,7 @@ from flows.matching.records import Email, Normalised
 
 EXACT, NEAR, DIFFERENT, MISSING = "exact", "near", "different", "missing"
 
+MOST_WRONG = 2  # letters of a long word
 _LIKE_STREET = 0.8  # of the letters of a street; a wrong letter in a short one leaves this much
 _LONG_LOCAL = 5  # letters before an @; a longer text is no coincidence at another provider
 _WHOLE_NUMBER = 8  # digits that tell a phone number, without its extension or prefix
@@ -22,13 +23,14 @@ def within(one: str, other: str, most: int) -> bool:
 
 def near(one: str, other: str) -> bool:
     """Tell whether two texts are the same but for typing: no mistake in the shortest, two in long ones."""
-    size = min(len(one), len(other))
-    return within(one, other, 0 if size < 4 else 1 if size < 12 else 2)
+    short, long = (len(one), len(other)) if len(one) < len(other) else (len(other), len(one))
+    most = 0 if short < 4 else 1 if short < 12 else MOST_WRONG
+    return long - short <= most and within(one, other, most)
 
 
 def digits_of(text: str) -> str:
     """Return the digits of `text`."""
-    return "".join(filter(str.isdecimal, text))
+    return "" if text.isalpha() else "".join(filter(str.isdecimal, text))
 
 
 def email_level(a: Email | None, b: Email | None) -> str:
@@ -58,16 +60,28 @@ def domain_level(a: str, b: str) -> str:
     return EXACT if a == b else NEAR if near(a, b) else DIFFERENT
 
 
-def phone_level(a: str, b: str) -> str:
-    """Return the level of two phone numbers; `part` where one of them lacks the extension or a prefix."""
-    if not (a and b):
+def phone_level(a: Normalised, b: Normalised) -> str:
+    """
+    Return the level of two phone numbers; `part` where one of them lacks the extension or a prefix.
+
+    One number in two countries is `near`: it is rather the country that is wrong.
+    """
+    one, other = a.phone, b.phone
+    if not (one and other):
         return MISSING
-    if a == b:
+    if a.calling_code and b.calling_code and a.calling_code != b.calling_code:
+        return NEAR if one == other else DIFFERENT
+    if one == other or _has_code_before(a, b) or _has_code_before(b, a):
         return EXACT
-    short, long = sorted((a, b), key=len)
+    short, long = sorted((one, other), key=len)
     if len(short) >= _WHOLE_NUMBER and (long.startswith(short) or long.endswith(short)):
         return "part"
-    return NEAR if len(short) >= _WHOLE_NUMBER - 1 and within(a, b, 1) else DIFFERENT
+    return NEAR if len(short) >= _WHOLE_NUMBER - 1 and within(one, other, 1) else DIFFERENT
+
+
+def _has_code_before(a: Normalised, b: Normalised) -> bool:
+    """Tell whether `a` has the number of `b` with its calling code before it, which nobody could tell."""
+    return not a.calling_code and bool(b.calling_code) and a.phone == b.calling_code + b.phone
 
 
 def street_level(a: Normalised, b: Normalised) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from flows.matching.frequencies import Frequencies
 from flows.matching.keys import word_term
-from flows.matching.likeness import DIFFERENT, EXACT, MISSING, NEAR, digits_of, near
+from flows.matching.likeness import DIFFERENT, EXACT, MISSING, MOST_WRONG, NEAR, digits_of, near
 from flows.matching.records import Name, Normalised
 from flows.matching.words import words
 
@@ -40,6 +43,23 @@ def name_level(a: Normalised, b: Normalised, tf: Frequencies) -> tuple[str, Shar
     return best, max(shared for level, shared in found if level == best)
 
 
+def mistakable(a: Normalised, others: Iterable[Normalised]) -> set[str]:
+    """Return the words of `others` that may be words of `a` mistyped; how many records have them decides."""
+    told = {word for norm in others for name in norm.names for word in name.words}
+    mine = {form for name in a.names for form in _forms(name)}
+    return {
+        word
+        for form in mine
+        for word, *_ in process.extract_iter(form, told, scorer=OSA.distance, score_cutoff=MOST_WRONG)
+        if word != form
+    }
+
+
+def _forms(name: Name) -> tuple[str, ...]:
+    """Return the words of a name, and its surname in one word, whether it stands behind or before."""
+    return (*name.words, "".join(name.words[1:]), "".join(name.words[::-1][1:]))
+
+
 def has_other_ending(a: Normalised, b: Normalised) -> bool:
     """Tell whether two given names may be those of a woman and a man: Maria and Mario, Daniel and Daniela."""
     return any(_only_end_differs(one.words, other.words) for one, other in product(a.names, b.names))
@@ -66,9 +86,10 @@ def _compare(a: Name, b: Name, tf: Frequencies) -> tuple[str, Shared]:
 
 def _spelt_alike(a: Name, b: Name) -> bool:
     """Tell whether whole names are the same but for typing, also of spaces; numbers are never mistaken."""
-    if digits_of(a.together) != digits_of(b.together):
+    one, other = a.together, b.together
+    if not (near(one, other) or near("".join(a.ordered), "".join(b.ordered))):
         return False
-    return near(a.together, b.together) or near("".join(a.ordered), "".join(b.ordered))
+    return digits_of(one) == digits_of(other)
 
 
 def _is_part(a: Name, b: Name, shared: Shared) -> bool:
@@ -106,6 +127,6 @@ def _same_word(one: str, other: str, tf: Frequencies) -> bool:
     """Tell whether two words are one, with a mistake of typing at most."""
     if one == other:
         return True
-    if digits_of(one) != digits_of(other) or not near(one, other):
+    if not near(one, other) or digits_of(one) != digits_of(other):
         return False
     return min(tf.of(word_term(one)), tf.of(word_term(other))) < _COMMON

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from flows.matching.phones import phone_of
 from flows.matching.text import LONGEST, folded, has_digit, tokens
 from flows.matching.words import Words, words
 from integrator.kernel.texts import storable
 
-_LONGEST_NUMBER = 20  # digits of a phone number with its extension
-_LEAST_NUMBER = 6  # digits; fewer are an extension or a mistake
+FORM = (
+    2  # of what records become here and of their keys; whoever keeps them makes others of another form anew
+)
+
 _LONGEST_KEY = 1_000
 _MOST_WORDS = 12  # of a name or a street
 
@@ -63,6 +66,7 @@ class Normalised:
     city: str = ""
     country: str = ""  # two capital letters, if it could be understood
     external: frozenset[tuple[str, str]] = frozenset()  # names of keys and their values
+    calling_code: str = ""  # of the phone number's country, if the number or the record tells
 
 
 def normalise(record: Mapping[str, object]) -> Normalised:
@@ -76,12 +80,14 @@ def normalise(record: Mapping[str, object]) -> Normalised:
     country = _country(_text(record, "country"))
     email = _email(_text(record, "email"))
     line = _street_words(_text(record, "line1"))
+    phone = phone_of(_text(record, "phone"), country)
     external = record.get("external")
     return Normalised(
         names=_names(record),
         email=email,
         domain=_domain(_text(record, "domain"), email),
-        phone=_phone(_text(record, "phone"), country),
+        phone=phone.number,
+        calling_code=phone.code,
         street=tuple(word for word in line if not has_digit(word)),
         house=tuple(word for word in line if has_digit(word)),
         postal="".join(tokens(_text(record, "postal"))),
@@ -170,14 +176,6 @@ def _country(text: str) -> str:
     if plain in words().countries:
         return words().countries[plain]
     return plain.upper() if len(plain) == 2 and plain.isalpha() else ""
-
-
-def _phone(text: str, country: str) -> str:
-    digits = "".join(letter for letter in text if letter.isdecimal() and letter.isascii()).lstrip("0")
-    code = words().calling_codes.get(country, "")
-    if code and digits.startswith(code) and len(digits) - len(code) >= 8:
-        digits = digits[len(code) :].lstrip("0")
-    return digits[:_LONGEST_NUMBER] if len(digits) >= _LEAST_NUMBER else ""
 
 
 def _street_words(text: str) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "phone": {
         "exact": "The same phone number",
-        "near": "Phone numbers that differ by a digit",
+        "near": "Phone numbers that differ by a digit or in the country",
         "part": "The phone number without its extension",
         "different": "Different phone numbers",
     },

@@ -26,7 +26,6 @@ class Words:
     titles: frozenset[str]
     nicknames: Mapping[str, frozenset[int]]  # a given name -> the names it stands for, by their numbers
     streets: Mapping[str, str]
-    calling_codes: Mapping[str, str]
     countries: Mapping[str, str]
 
 
@@ -51,6 +50,5 @@ def words() -> Words:
         titles=frozenset(told["titles"]),
         nicknames={name: frozenset(numbers) for name, numbers in nicknames.items()},
         streets=told["streets"],
-        calling_codes=told["calling_codes"],
         countries=told["countries"],
     )

@@ -86,6 +86,12 @@ class Directory(Leased):
     keys_read = models.JSONField(
         default=list, db_default=[], help_text="Those of them that are known of all records."
     )
+    form_reading = models.PositiveSmallIntegerField(
+        default=1, db_default=1, help_text="The form in which this generation keeps what is compared."
+    )
+    form_read = models.PositiveSmallIntegerField(
+        default=1, db_default=1, help_text="The form in which all records are kept."
+    )
 
     objects = LeasedQuerySet.as_manager()
 
@@ -194,6 +200,15 @@ class MatchDecision(models.Model):
     record_id = models.CharField(max_length=18)
     same = models.BooleanField()
     findings = models.JSONField(help_text="How like each field was: field, level, commonness.")
+    others = models.JSONField(
+        null=True, help_text="The findings of the other records that were found; empty: not known."
+    )
+    veto = models.CharField(
+        max_length=20, blank=True, db_default="", help_text="Why only a person could decide, if so."
+    )
+    question = models.CharField(
+        max_length=24, blank=True, db_default="", help_text="The question that was answered."
+    )
     decided_at = models.DateTimeField()
     decided_by = models.CharField(max_length=254)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from flows.matching import FORM
 from flows.models import Directory
 from flows.recognising import sealing
 
@@ -20,6 +21,8 @@ def begin(connection_id: int, object_: str, *, now: datetime) -> bool:
             "salt": sealing.new_salt(sealing.owner_of(connection_id, object_)),
             "began_at": now,
             "due_at": now,
+            "form_reading": FORM,
+            "form_read": FORM,
         },
     )
     return is_new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,9 +12,10 @@ from django.core.management import call_command
 
 from connectors.models import Connection
 from flows import directories, streams
-from flows.matching import Answered, Customer
+from flows.matching import FORM, Answered, Customer, normalise
 from flows.models import Directory, KnownRecord, Pair
 from flows.recognising import asking, keeping, opening, rules
+from flows.recognising.keeping import Found
 from flows.recognising.sealing import Seal
 from integrator.kernel.errors import Refused, Transient
 from monitoring import alerts, gathering
@@ -198,6 +200,47 @@ def test_a_command_reads_all_customers_at_once_and_says_how_many_there_are(
 
     (told,) = json.loads(capsys.readouterr().out)
     assert (told["object"], told["known"], told["failure"]) == ("Account", 5, "")
+
+
+def in_the_form_of_before(id: str, **fields: Any) -> Directory:
+    """Return the directory as a version has left it that kept other forms of what is compared."""
+    directory = Directory.objects.get()
+    before = replace(normalise({**HOEFER, "phone": ""}), **fields)
+    keeping.keep(directory, [Found(id, before, NOON)])
+    Directory.objects.update(form_reading=FORM - 1, form_read=FORM - 1)
+    return Directory.objects.get()
+
+
+def test_after_an_upgrade_everything_is_kept_in_the_new_form_and_found_meanwhile(
+    org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [org.put(number, Phone="+44 7911 123456", BillingCountry="") for number in range(4)]
+    directories.read_due(now=NOON)
+    directory = in_the_form_of_before(ids[0], phone="447911123456", country="")
+
+    def of_the_phone() -> list[str]:
+        told = ask(directory, name="Höfer GmbH", phone="07911 123456", country="GB")
+        mine = [one for one in told.candidates if one.id == ids[0]] or told.candidates
+        return [line.level for line in mine[0].waterfall if line.field == "phone"]
+
+    assert of_the_phone() == ["exact"]  # the number of before has its code in it
+
+    monkeypatch.setattr(directories, "PAGES", 1)
+    later = NOON + directories.CAUGHT_UP
+    directories.read_due(now=later)  # half of them, and then it is stopped
+    directory.refresh_from_db()
+    assert (directory.form_reading, directory.form_read) == (FORM, FORM - 1)
+    monkeypatch.setattr(directories, "PAGES", 10)
+    directories.read_due(now=later)
+    directory.refresh_from_db()
+
+    assert directory.form_read == FORM
+    kept = [Seal(directory).open(one.sealed) for one in KnownRecord.objects.filter(expected=False)]
+    assert {(norm.calling_code, norm.phone) for norm in kept if norm} == {("44", "7911123456")}
+    assert of_the_phone() == ["exact"]
+    org.asked.clear()
+    directories.read_due(now=NOON + timedelta(hours=1))
+    assert Directory.objects.get().generation == directory.generation  # it is read anew once only
 
 
 VAT = {"external": {"Tax_Id__c": "DE 1"}}
