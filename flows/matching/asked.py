@@ -25,6 +25,7 @@ class Alike:
     score: float
     waterfall: tuple[Line, ...] = ()
     findings: tuple[Finding, ...] = ()
+    veto: str = ""  # why it is never taken without a person, whatever its score
 
 
 class Answered(StrEnum):
@@ -46,3 +47,6 @@ class Likeness:
     by: str = ""  # of the same: a person, a key, or likeness
     asked: Mapping[str, object] = field(default_factory=dict)  # the lines that were drawn, in bits
     apart: tuple[str, ...] = ()  # records of which people said that they are not this customer
+    besides: tuple[
+        tuple[Finding, ...], ...
+    ] = ()  # of those that are like it and no candidates, as one beyond

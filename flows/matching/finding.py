@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from flows.matching.comparing import Line, compare, score
-from flows.matching.keys import block_keys, external_keys, terms, word_term
+from flows.matching.comparing import Line, compare, looked_at, score
+from flows.matching.frequencies import Frequencies
+from flows.matching.keys import block_keys, external_keys
 from flows.matching.likeness import DIFFERENT, NEAR
 from flows.matching.names import GIVEN, PART, SURNAME, has_other_ending
 from flows.matching.records import Normalised
@@ -18,10 +19,14 @@ from flows.matching.weights import Weights
 
 LARGEST_BLOCK = 150  # records that share a key; more say nothing, and cost time
 MOST_CANDIDATES = (
-    40  # that are compared; of 2,500 duplicates among 100,000 the right one was among the first 10
+    24  # that are compared; with 40 the answers to 3,000 questions were the same, and took longer
 )
 LINKED = 64.0  # bits of an external key: as good as certain
 SAME_KEY, OTHER_KEY = "external", "contradiction"  # the fields of lines that tell of external keys
+
+_FINE = 1 << 20  # parts of a bit in which shared keys are counted: whole numbers, in whatever order
+
+NAMES, KEYS = "names", "keys"  # why a person decides, whatever the score
 
 # Of names that are so, a person decides, whatever else is the same: a household shares all of it.
 OTHER_PERSON = frozenset({PART, GIVEN, SURNAME, DIFFERENT})
@@ -54,6 +59,7 @@ class Candidate:
     id: str
     score: float
     waterfall: tuple[Line, ...]
+    veto: str = ""  # why it is never taken without a person: its names, or external keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class Decision:
 
     kind: Kind
     candidates: tuple[Candidate, ...] = ()
+    beyond: Candidate | None = None  # the best one of those that are not shown
 
     @property
     def waterfall(self) -> tuple[Line, ...]:
@@ -81,13 +88,13 @@ def find(record: Normalised, store: Store, *, policy: Policy) -> Decision:
     An external key that both have decides alone, unless several customers have it or another key contradicts.
     The same store and record give the same decision, whatever the order in which customers were added.
     """
-    linked = _all_linked(record, store)
+    shared = store.sharing(block_keys(record), at_most=LARGEST_BLOCK)
+    linked = _all_linked(record, shared, store)
     if linked:
         sure = len(linked) == 1 and not any(line.field == OTHER_KEY for line in linked[0].waterfall)
         return Decision(Kind.AUTO if sure else Kind.REVIEW, linked[: policy.shown])
-    known = store.records(_likely(store.sharing(block_keys(record), at_most=LARGEST_BLOCK)))
-    words = {word_term(word) for norm in known.values() for name in norm.names for word in name.words}
-    tf = store.frequencies(terms(record) | words)
+    known = store.records(_likely(shared)) if shared else {}
+    tf = store.frequencies(looked_at(record, known.values())) if known else Frequencies()
     found = [
         _weighed(id, (*compare(record, norm, tf, policy.weights), *_told_otherwise(record, norm, 0.0)))
         for id, norm in known.items()
@@ -97,40 +104,44 @@ def find(record: Normalised, store: Store, *, policy: Policy) -> Decision:
 
 
 def _decided(
-    record: Normalised, known: Mapping[str, Normalised], found: list[Candidate], policy: Policy
+    record: Normalised, known: Mapping[str, Normalised], found: Sequence[Candidate], policy: Policy
 ) -> Decision:
-    shown = tuple(candidate for candidate in found[: policy.shown] if candidate.score >= policy.review)
+    shown = tuple(
+        replace(candidate, veto=_veto(record, known[candidate.id], candidate))
+        for candidate in found[: policy.shown]
+        if candidate.score >= policy.review
+    )
     if not shown:
         return Decision(Kind.NEW)
-    first = shown[0]
-    sure = (
-        policy.automatic
-        and first.score >= policy.auto
-        and all(first.score - other.score >= policy.margin for other in found[1:2])
-        and not _may_be_another(record, known[first.id], first)
-    )
-    return Decision(Kind.AUTO if sure else Kind.REVIEW, shown)
+    first, others = shown[0], [other.score for other in found[1:2]]
+    sure = policy.automatic and is_sure(first.score, others, first.veto, policy)
+    return Decision(Kind.AUTO if sure else Kind.REVIEW, shown, next(iter(found[len(shown) :]), None))
 
 
-def _may_be_another(a: Normalised, b: Normalised, candidate: Candidate) -> bool:
-    """Tell whether names leave room for another person of the house, or external keys contradict."""
+def is_sure(score: float, others: Iterable[float], veto: str, policy: Policy) -> bool:
+    """Tell whether a candidate may be taken without a person, beside `others` that have these scores."""
+    ahead = all(score - other >= policy.margin for other in others)
+    return score >= policy.auto and ahead and not veto
+
+
+def _veto(a: Normalised, b: Normalised, candidate: Candidate) -> str:
+    """Return why a person decides: names leave room for another one of the house, or keys contradict."""
     if contradicting(a, b):
-        return True
+        return KEYS
     level = next((line.level for line in candidate.waterfall if line.field == "name"), DIFFERENT)
-    return level in OTHER_PERSON or (level == NEAR and has_other_ending(a, b))
+    return NAMES if level in OTHER_PERSON or (level == NEAR and has_other_ending(a, b)) else ""
 
 
-def _weighed(id: str, lines: tuple[Line, ...]) -> Candidate:
-    return Candidate(id, score(lines), lines)
+def _weighed(id: str, lines: tuple[Line, ...], veto: str = "") -> Candidate:
+    return Candidate(id, score(lines), lines, veto)
 
 
-def _all_linked(record: Normalised, store: Store) -> tuple[Candidate, ...]:
-    """Return the customers that have an external key of `record`."""
-    if not record.external:
-        return ()
-    known = store.records(list(store.sharing(external_keys(record), at_most=LARGEST_BLOCK)))
+def _all_linked(record: Normalised, shared: Shared, store: Store) -> tuple[Candidate, ...]:
+    """Return the customers that have an external key of `record`, of which likeness decides nothing."""
+    ids = {id for key in external_keys(record) for id in shared.get(key, ())}
+    known = store.records(sorted(ids)) if ids else {}
     found = [
-        _weighed(id, (*by_key(min(keys)[0]), *_told_otherwise(record, norm, -LINKED)))
+        _weighed(id, (*by_key(min(keys)[0]), *_told_otherwise(record, norm, -LINKED)), KEYS)
         for id, norm in sorted(known.items())
         if (keys := record.external & norm.external)
     ]
@@ -144,6 +155,8 @@ def by_key(name: str) -> tuple[Line, ...]:
 
 def contradicting(a: Normalised, b: Normalised) -> list[str]:
     """Return the names of the external keys that both records have, with different values."""
+    if not (a.external and b.external):
+        return []
     mine, others = dict(a.external), dict(b.external)
     return sorted(name for name in mine.keys() & others.keys() if mine[name] != others[name])
 
@@ -155,7 +168,11 @@ def _told_otherwise(a: Normalised, b: Normalised, bits: float) -> tuple[Line, ..
 
 def _likely(shared: Shared) -> list[str]:
     """Return the ids that share the most, and the rarest, keys."""
-    sizes = Counter(key for keys in shared.values() for key in keys)
-    said = {key: 8.0 - math.log2(size) for key, size in sizes.items()}
-    ranked = sorted((-math.fsum(said[key] for key in keys), id) for id, keys in shared.items())
+    said: dict[str, int] = {}
+    for ids in shared.values():
+        bits = round((8.0 - math.log2(len(ids))) * _FINE)
+        for id in ids:
+            said[id] = said.get(id, 0) + bits
+    least = min(heapq.nlargest(MOST_CANDIDATES, said.values()), default=0)
+    ranked = sorted((-bits, id) for id, bits in said.items() if bits >= least)
     return [id for _, id in ranked[:MOST_CANDIDATES]]

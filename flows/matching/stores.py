@@ -9,7 +9,7 @@ from flows.matching.frequencies import Frequencies
 from flows.matching.keys import block_keys, terms
 from flows.matching.records import Normalised
 
-Shared = Mapping[str, Collection[int]]  # ids of records -> the keys that they share
+Shared = Mapping[int, Collection[str]]  # keys -> the ids of the records that have them
 
 
 class Store(Protocol):
@@ -22,7 +22,7 @@ class Store(Protocol):
     """
 
     def sharing(self, keys: Collection[int], *, at_most: int) -> Shared:
-        """Return the records that have one of `keys`, without keys that more than `at_most` records have."""
+        """Return the records that have each of `keys`, without keys that more than `at_most` records have."""
 
     def records(self, ids: Collection[str]) -> Mapping[str, Normalised]:
         """Return the records of `ids`, without those that are gone."""
@@ -66,14 +66,9 @@ class InMemoryStore:
                 del self._counts[term]
 
     def sharing(self, keys: Collection[int], *, at_most: int) -> Shared:
-        """Return the records that have one of `keys`, without keys that more than `at_most` records have."""
-        found: dict[str, list[int]] = {}
-        for key in keys:
-            block = self._blocks.get(key, ())
-            if len(block) <= at_most:
-                for id in block:
-                    found.setdefault(id, []).append(key)
-        return found
+        """Return the records that have each of `keys`, without keys that more than `at_most` records have."""
+        blocks = ((key, self._blocks.get(key, ())) for key in keys)
+        return {key: block for key, block in blocks if 0 < len(block) <= at_most}
 
     def records(self, ids: Collection[str]) -> Mapping[str, Normalised]:
         """Return the records of `ids`, without those that are gone."""

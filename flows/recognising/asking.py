@@ -12,6 +12,7 @@ from flows.matching import (
     Candidate,
     Customer,
     Decision,
+    Finding,
     InMemoryStore,
     Kind,
     Likeness,
@@ -19,14 +20,15 @@ from flows.matching import (
     Policy,
     find,
     findings,
+    looked_at,
     normalise,
 )
 from flows.matching.answers import KEY, LIKENESS, PERSON
 from flows.matching.finding import LINKED
-from flows.matching.keys import terms, word_term
 from flows.models import Directory
 from flows.recognising import deciding, keeping, opening, rules
 from flows.recognising.keeping import Found
+from flows.recognising.sealing import Seal
 from flows.recognising.store import DirectoryStore
 from integrator import vault
 
@@ -78,6 +80,7 @@ class _Asking:
         self._customers = customers
         self._now = now
         self._policy = rules.of(directory.connection.environment_id)
+        self._seal = Seal(directory)
         self._past = deciding.known(directory, [customer.id for customer in customers])
         self._together = InMemoryStore()  # the new ones of this batch
         self._new: dict[int, Found] = {}
@@ -113,7 +116,8 @@ class _Asking:
         return self._as_new(place, customer, norm) if told.answered is Answered.NEW else told
 
     def _looked_for(self, customer: str, norm: Normalised) -> Likeness:
-        store = DirectoryStore(self._directory, without={customer, *self._apart(customer)})
+        without = {customer, *self._apart(customer)}
+        store = DirectoryStore(self._directory, without=without, seal=self._seal)
         return _told(norm, store, find(norm, store, policy=self._policy), self._policy)
 
     def _apart(self, customer: str) -> set[str]:
@@ -143,11 +147,15 @@ def _told(norm: Normalised, store: DirectoryStore, decision: Decision, policy: P
     if decision.kind == Kind.AUTO:
         by = KEY if decision.by_key else LIKENESS
         return Likeness(Answered.SAME, candidates[:1], by=by, asked=asked)
-    return Likeness(Answered.PERHAPS, candidates, asked=asked)
+    beyond = () if decision.beyond is None else (decision.beyond,)
+    besides = tuple(_findings(one, norm, store) for one in (*expected, *beyond))
+    return Likeness(Answered.PERHAPS, candidates, asked=asked, besides=besides)
 
 
 def _candidate(one: Candidate, norm: Normalised, store: DirectoryStore) -> Alike:
+    return Alike(store.named[one.id], one.score, one.waterfall, _findings(one, norm, store), one.veto)
+
+
+def _findings(one: Candidate, norm: Normalised, store: DirectoryStore) -> tuple[Finding, ...]:
     other = store.records([one.id])[one.id]
-    words = {word_term(word) for name in other.names for word in name.words}
-    how = tuple(findings(norm, other, store.frequencies(terms(norm) | words)))
-    return Alike(store.named[one.id], one.score, one.waterfall, how)
+    return tuple(findings(norm, other, store.frequencies(looked_at(norm, [other]))))

@@ -9,7 +9,7 @@ a dump.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -51,10 +51,11 @@ class Seal:
 
     def open(self, sealed: bytes | memoryview) -> Normalised | None:
         """Return what was sealed; nothing if its key is lost, so that it is as good as unknown."""
-        try:
-            return _DECODER.decode(vault.unseal(sealed, owner=self._owner))
-        except (vault.Unreadable, msgspec.DecodeError):
-            return None
+        return self.open_many([sealed])[0]
+
+    def open_many(self, sealed: Sequence[bytes | memoryview]) -> list[Normalised | None]:
+        """Return what each of many has sealed, as `open` does of one; together they take half of the time."""
+        return [_read(one) for one in vault.unseal_many([(one, self._owner) for one in sealed])]
 
     def hidden(self, numbers: Collection[int]) -> dict[int, int]:
         """Return what stands in the database for each of `numbers`, as keys of this map."""
@@ -63,3 +64,10 @@ class Seal:
     def _hidden(self, number: int) -> int:
         told = number.to_bytes(8, "big", signed=True)
         return int.from_bytes(blake2b(told, key=self._salt, digest_size=8).digest(), "big", signed=True)
+
+
+def _read(plain: bytes | vault.Unreadable) -> Normalised | None:
+    try:
+        return None if isinstance(plain, vault.Unreadable) else _DECODER.decode(plain)
+    except msgspec.DecodeError:
+        return None

@@ -2,83 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
 from django.db.models import QuerySet
 
-from flows import bulk
+from flows import arrays, bulk
 from flows.matching import Frequencies, Normalised
 from flows.matching.stores import Shared
 from flows.models import Directory, KnownKey, KnownRecord, KnownTerm
 from flows.recognising.sealing import Seal
-from flows.statements import Given, Select
+from flows.statements import Given, Row, Select
 
 _KEYS = KnownKey._meta.db_table
-# No more rows of a key are read than tell that it has too many records.
-_EACH = f"""
-SELECT * FROM (SELECT "key", "record_id" FROM "{_KEYS}" WHERE "directory_id" = %s AND "key" = %s LIMIT %s)
-"""  # noqa: S608  # names of ours only
-_TOGETHER = f"""
-SELECT wanted.key, found.record_id FROM unnest(%s::bigint[]) AS wanted(key) CROSS JOIN LATERAL (
-    SELECT known.record_id FROM "{_KEYS}" AS known
-    WHERE known.directory_id = %s AND known.key = wanted.key LIMIT %s
+# Of each key one row comes back, with the ids of its records in one text, and of one that has too many none;
+# no more of its records are read than tell that.
+_IDS = {
+    "sqlite": f"""
+SELECT wanted.value, (
+    SELECT CASE WHEN COUNT(*) <= %(most)s THEN GROUP_CONCAT(known.record_id) END FROM (
+        SELECT record_id FROM "{_KEYS}"
+        WHERE directory_id = %(directory)s AND key = wanted.value LIMIT %(most)s + 1
+    ) AS known
+) FROM json_each(%(keys)s) AS wanted
+""",  # noqa: S608  # names of ours only
+    "postgresql": f"""
+SELECT wanted.key, found.ids FROM unnest(%(keys)s::bigint[]) AS wanted(key) CROSS JOIN LATERAL (
+    SELECT CASE WHEN count(*) <= %(most)s THEN string_agg(known.record_id::text, ',') END AS ids FROM (
+        SELECT record_id FROM "{_KEYS}"
+        WHERE directory_id = %(directory)s AND key = wanted.key LIMIT %(most)s + 1
+    ) AS known
 ) AS found
-"""  # noqa: S608  # names of ours only
-_AT_ONCE = 100  # keys in a statement of SQLite, which takes 500 parts
+""",  # noqa: S608  # names of ours only
+}
 
 
 class DirectoryStore:
     """
     The customers of one directory. Ids are the rows' numbers as text, see `named`.
 
-    Each question is one statement by an index; what was opened is kept for the same look-up.
+    Each question is one statement by an index; what was answered is kept for the same look-up.
     """
 
-    def __init__(self, directory: Directory, *, without: Collection[str] = ()) -> None:
+    def __init__(
+        self, directory: Directory, *, without: Collection[str] = (), seal: Seal | None = None
+    ) -> None:
         """
-        Look at `directory`, as if the records `without` were not there.
+        Look at `directory`, as if the records `without` were not there; with its `seal`, if it is open.
 
         :raises vault.Unreadable: if the key of its salt is lost
         """
         self._directory = directory.pk
-        self._seal = Seal(directory)
+        self._seal = seal or Seal(directory)
         self._without = frozenset(without)
         self._opened: dict[str, Normalised | None] = {}
+        self._counts: dict[int, int] = {}
         self.named: dict[str, str] = {}  # the ids of records by the rows' numbers
         self.expected: set[str] = set()  # those whose record is being made
 
     def sharing(self, keys: Collection[int], *, at_most: int) -> Shared:
-        """Return the records that have one of `keys`, without keys that more than `at_most` records have."""
-        by_key: dict[int, list[str]] = {}
+        """Return the records that have each of `keys`, without keys that more than `at_most` records have."""
         hidden = self._seal.hidden(keys)
-        for key, record in _sharing(self._directory, list(hidden), at_most + 1):
-            by_key.setdefault(hidden[key], []).append(str(record))
-        found: dict[str, list[int]] = {}
-        for key, ids in by_key.items():
-            if len(ids) <= at_most:
-                for id in ids:
-                    found.setdefault(id, []).append(key)
-        return found
+        rows = _ids(self._directory, list(hidden), at_most) if hidden else ()
+        return {hidden[key]: ids.split(",") for key, ids in rows if ids}
 
     def records(self, ids: Collection[str]) -> Mapping[str, Normalised]:
         """Return the records of `ids`, without those that are gone."""
         unknown = [int(id) for id in ids if id not in self._opened]
         if unknown:
-            for pk, name, sealed, expected in _RECORDS.rows(directory=self._directory, ids=unknown):
-                self.named[str(pk)] = name
-                if expected:
-                    self.expected.add(str(pk))
-                self._opened[str(pk)] = None if name in self._without else self._seal.open(sealed)
+            self._open(_RECORDS.rows(directory=self._directory, ids=unknown))
         found = ((id, self._opened.get(id)) for id in ids)
         return {id: norm for id, norm in found if norm is not None}
 
+    def _open(self, rows: Sequence[Row]) -> None:
+        self.named.update((str(pk), name) for pk, name, _, _ in rows)
+        self.expected.update(str(pk) for pk, _, _, expected in rows if expected)
+        self._opened.update((str(pk), None) for pk, _, _, _ in rows)
+        compared = {str(pk): sealed for pk, name, sealed, _ in rows if name not in self._without}
+        self._opened.update(zip(compared, self._seal.open_many(list(compared.values())), strict=True))
+
     def frequencies(self, terms: Collection[int]) -> Frequencies:
         """Return how many records have each of `terms`."""
-        hidden = self._seal.hidden(terms)
-        rows = _TERMS.rows(directory=self._directory, terms=list(hidden))
-        return Frequencies({hidden[term]: number for term, number in rows})
+        hidden = self._seal.hidden([term for term in terms if term not in self._counts])
+        if hidden:
+            self._counts.update(dict.fromkeys(hidden.values(), 0))
+            rows = _TERMS.rows(directory=self._directory, terms=list(hidden))
+            self._counts.update((hidden[term], number) for term, number in rows)
+        return Frequencies({term: self._counts[term] for term in terms})
 
 
 def _records() -> QuerySet[KnownRecord, Any]:
@@ -96,20 +108,10 @@ def _terms() -> QuerySet[KnownTerm, Any]:
 _RECORDS, _TERMS = Select(_records), Select(_terms)
 
 
-def _sharing(directory: int, keys: list[int], most: int) -> list[tuple[int, int]]:
-    if not keys:
-        return []
+def _ids(directory: int, keys: list[int], most: int) -> list[Row]:
+    """Return keys with the ids of their records, in one text with commas; none of keys that have too many."""
+    told = json.dumps(keys) if connection.vendor == "sqlite" else arrays.literal(keys, "bigint")
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_TOGETHER, [keys, directory, most])
-            return list(cursor.fetchall())
-        found: list[tuple[int, int]] = []
-        for start in range(0, len(keys), _AT_ONCE):
-            some = keys[start : start + _AT_ONCE]
-            cursor.execute(" UNION ALL ".join([_EACH] * len(some)), _told(directory, some, most))
-            found += cursor.fetchall()
-        return found
-
-
-def _told(directory: int, keys: list[int], most: int) -> list[int]:
-    return [number for key in keys for number in (directory, key, most)]
+        cursor.execute(_IDS[connection.vendor], {"directory": directory, "keys": told, "most": most})
+        rows: list[Row] = cursor.fetchall()
+    return rows

@@ -82,6 +82,7 @@ def _asked() -> tuple[list[str], Asked]:
     parser.add_argument("--seconds", type=float, default=usual.seconds, help="of a receiver under load")
     parser.add_argument("--events", type=int, default=usual.events)
     parser.add_argument("--rows", type=int, default=usual.rows, help="growth: how many have gathered")
+    parser.add_argument("--known", type=int, default=usual.known, help="duplicates: customers")
     parser.add_argument("--rate", type=float, default=usual.rate, help="events a second; 0: no limit")
     parser.add_argument(
         "--latency", type=float, default=usual.latency, help="of the simulated Salesforce, in s"
@@ -106,6 +107,7 @@ def _asked() -> tuple[list[str], Asked]:
         seconds=given.seconds,
         latency=given.latency,
         rows=given.rows,
+        known=given.known,
         redis=given.redis,
         flow=given.flow,
         served=given.served,

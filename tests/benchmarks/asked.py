@@ -19,6 +19,7 @@ class Asked:
     seconds: float = 5.0  # of a receiver under load
     latency: float = 0.08  # of the simulated Salesforce, in seconds
     rows: int = 1_000_000  # that have gathered
+    known: int = 100_000  # customers among whom duplicates are looked for
     redis: str = ""  # the doorbell; empty: the database
     flow: str = "job"  # ten fields and one record; or the slug of a template
     store: str = "memory"  # where customers are known: memory, database

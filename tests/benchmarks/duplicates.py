@@ -13,7 +13,6 @@ from tests.benchmarks.lookalikes import Asked as Question
 from tests.benchmarks.lookalikes import Customer, World
 from tests.benchmarks.tables import Table
 
-KNOWN = 100_000
 QUESTIONS = 4_000
 SEED = 20_261_130
 POLICY = Policy(automatic=True)
@@ -93,10 +92,11 @@ def measure(*, known: Sequence[Customer], questions: Sequence[Question]) -> dict
 def report(asked: Asked) -> Measured:
     """Measure with customers made anew in each round, and gather the figures; or in the database."""
     if asked.store == "database":
-        return known_customers.report(asked, known=KNOWN, questions=QUESTIONS, seed=SEED)
-    table = Table(f"duplicates among {KNOWN:,} customers", COLUMNS)
+        return known_customers.report(asked, questions=QUESTIONS, seed=SEED)
+    table = Table(f"duplicates among {asked.known:,} customers", COLUMNS)
     for number in range(asked.rounds):
         world = World(SEED + number)
-        known = list(world.customers(KNOWN))
+        known = list(world.customers(asked.known))
         table.add("own engine", measure(known=known, questions=list(world.asked(known, QUESTIONS))))
-    return Measured([table], {f"D.{name}": table.figure("own engine", name) for name in COLUMNS})
+    figures = {f"D.{name}": table.figure("own engine", name) for name in COLUMNS}
+    return Measured([table], figures if asked.known >= known_customers.AMONG else {})
