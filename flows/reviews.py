@@ -223,7 +223,7 @@ def _go_on(review: Review, value: str, now: datetime, *, by: str = "", comment: 
 def _learn(review: Review, value: str, *, actor: str, now: datetime) -> None:
     """Remember who is who, so that nobody is asked twice; what cannot be opened teaches nothing."""
     try:
-        told = evidence_of(review)
+        told = {**evidence_of(review), "question": review.public_id}
     except vault.Unreadable:
         return
     deciding.remember(review.pair.salesforce_id, told, value, actor=actor, now=now)

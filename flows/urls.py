@@ -173,6 +173,7 @@ urlpatterns: list[URLPattern] = [
     path("impact/<int:deployment>/look/", impact.look, name="impact_look"),
     path("duplicates/", match_rules.shown, name="match_rules"),
     path("duplicates/rules/", match_rules.draw, name="draw_match_rules"),
+    path("duplicates/wrong/", match_rules.wrong, name="wrong_matches"),
     path("duplicates/learn/", match_rules.learn, name="learn_match_rules"),
     path("duplicates/<int:directory>/read/", match_rules.read_again, name="read_customers_again"),
     path("rates/", rates.listed, name="rates"),

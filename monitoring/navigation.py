@@ -150,7 +150,14 @@ PLACES: tuple[Place, ...] = (
         ),
     ),
     Place("API budgets", "monitoring:budgets", "cloud", "budgets.view", "b", views=("monitoring:budget",)),
-    Place("Duplicates", "flows:match_rules", "copy", "runs.view", "u", views=("flows:draw_match_rules",)),
+    Place(
+        "Duplicates",
+        "flows:match_rules",
+        "copy",
+        "runs.view",
+        "u",
+        views=("flows:draw_match_rules", "flows:wrong_matches"),
+    ),
     Place(
         "Exchange rates",
         "flows:rates",

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from flows import directories
 from flows.models import Directory, MatchPolicy
-from flows.recognising import keeping, rules
+from flows.recognising import judging, keeping, rules
 from integrator.accounts.models import Environment
 from integrator.accounts.rest import NUMBER, WITHIN, ScopedViewSet, refusals
 from integrator.kernel.redact import redact_text
@@ -35,9 +35,45 @@ class MatchRulesSerializer(serializers.Serializer[Any]):
     learned_at = serializers.DateTimeField(source="row.learned_at", allow_null=True)
     decided = serializers.IntegerField(source="past.decided", help_text="Pairs that people decided.")
     same = serializers.IntegerField(source="past.same", help_text="Of them, one customer.")
-    sure = serializers.IntegerField(source="past.sure", help_text="Of all, sure by these lines.")
+    unjudged = serializers.IntegerField(
+        source="past.unjudged",
+        help_text="Pairs of before it was kept what was found beside them; none of them counts as sure.",
+    )
+    sure = serializers.IntegerField(
+        source="past.sure",
+        help_text="Pairs that would be taken without asking by these lines, their margin and vetoes.",
+    )
     rightly = serializers.IntegerField(source="past.rightly", help_text="Of the sure ones, one customer.")
-    precision = serializers.FloatField(source="past.precision", allow_null=True)
+    precision = serializers.FloatField(
+        source="past.precision", allow_null=True, help_text="The share of the sure ones that was right."
+    )
+    at_least = serializers.FloatField(
+        source="past.at_least",
+        allow_null=True,
+        help_text="What that share is at least in the long run: the lower end of Wilson's interval of 95 %.",
+    )
+    are_few = serializers.BooleanField(
+        source="past.are_few",
+        help_text=f"Whether the sure pairs are fewer than {judging.FEW}, too few to rely on their share.",
+    )
+
+
+class WrongPairSerializer(serializers.Serializer[Any]):
+    """A pair that the lines call sure, and of which a person said that it is not one customer."""
+
+    connection = serializers.CharField(help_text="The org in which the record is.")
+    object = serializers.CharField(source="pair.object", help_text="The API name.")
+    customer = serializers.CharField(source="pair.customer", help_text="The customer's id at Stripe.")
+    record = serializers.CharField(source="pair.record", help_text="The record's id in Salesforce.")
+    score = serializers.FloatField(source="pair.score", help_text="In bits, by the weights of now.")
+    ahead = serializers.FloatField(
+        source="pair.ahead", allow_null=True, help_text="So far ahead of the next one; null: it was alone."
+    )
+    decided_by = serializers.CharField(source="pair.decided_by")
+    decided_at = serializers.DateTimeField(source="pair.decided_at")
+    question = serializers.CharField(
+        source="pair.question", help_text="The question that was answered, as under `reviews/`."
+    )
 
 
 class NewMatchRulesSerializer(serializers.Serializer[Any]):
@@ -72,6 +108,7 @@ class MatchRulesViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
     permissions: ClassVar[dict[str, str]] = {
         "list": "runs.view",
         "retrieve": "runs.view",
+        "wrong": "runs.view",
         "partial_update": "match_rules.manage",
         "learn": "match_rules.manage",
     }
@@ -112,12 +149,27 @@ class MatchRulesViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
         rules.learn(here, **self.by())
         return self._shown(rules.row_of(here))
 
+    @extend_schema(
+        summary="List sure pairs that were wrong",
+        description="The pairs that would have been taken without asking by the lines as they are now, and "
+        "of which a person said that they are not one customer; the newest first.",
+        responses={200: WrongPairSerializer(many=True), **refusals(404)},
+    )
+    @action(methods=["GET"], detail=True)
+    def wrong(self, request: Request, environment: str) -> Response:
+        """List the pairs that count as sure and wrong."""
+        here = self.get_object()
+        pairs = judging.past(here, rules.row_of(here)).wrong
+        orgs = dict(here.connections.values_list("pk", "public_id"))
+        told = [{"pair": one, "connection": orgs[one.connection_id]} for one in pairs]
+        return Response(WrongPairSerializer(told, many=True).data)
+
     def _shown(self, row: MatchPolicy) -> Response:
         return Response(MatchRulesSerializer(_told(row)).data)
 
 
 def _told(row: MatchPolicy) -> dict[str, Any]:
-    return {"row": row, "past": rules.past(row.environment, row)}
+    return {"row": row, "past": judging.past(row.environment, row)}
 
 
 class DirectorySerializer(serializers.ModelSerializer[Directory]):

@@ -14,11 +14,13 @@ from flows.matching.answers import APART, NEW
 from flows.models import Directory, KnownRecord, MatchDecision
 
 _COLUMNS = (
-    "connection_id", "object", "stripe_id", "record_id", "same", "findings", "decided_at", "decided_by",
+    "connection_id", "object", "stripe_id", "record_id", "same", "findings", "others", "veto", "question",
+    "decided_at", "decided_by",
 )  # fmt: skip
 _SAME_PAIR = """
 (connection_id, object, stripe_id, record_id) DO UPDATE SET same = excluded.same,
-    findings = excluded.findings, decided_at = excluded.decided_at, decided_by = excluded.decided_by
+    findings = excluded.findings, others = excluded.others, veto = excluded.veto,
+    question = excluded.question, decided_at = excluded.decided_at, decided_by = excluded.decided_by
 """
 
 
@@ -27,7 +29,8 @@ def remember(connection_id: int, told: Mapping[str, Any], answer: str, *, actor:
     Remember the answer to a question, in the caller's transaction; `told` is the question's evidence.
 
     A record that was chosen is the same, the others that were shown beside it are not. That a new record is
-    made all the same says nothing about those that were shown.
+    made all the same says nothing about those that were shown. With each pair stands what the rule for sure
+    likenesses goes by: what was found beside it, and why only a person could decide.
     """
     object_, customer = str(told.get("object") or ""), str(told.get("customer") or "")
     shown = told.get("candidates")
@@ -38,20 +41,31 @@ def remember(connection_id: int, told: Mapping[str, Any], answer: str, *, actor:
         return
     rows = [
         (
-            connection_id, object_, customer, str(one["id"])[:18], one["id"] == answer, _plain(one), now,
-            actor[:254],
+            connection_id, object_, customer, str(one["id"])[:18], one["id"] == answer,
+            _plain(one.get("findings")), _others(told, one, candidates), str(one.get("veto") or "")[:20],
+            str(told.get("question") or "")[:24], now, actor[:254],
         )
         for one in candidates
     ]  # fmt: skip
     bulk.insert(MatchDecision, _COLUMNS, rows, conflict=_SAME_PAIR, order_by=("record_id",))
 
 
-def _plain(candidate: Mapping[str, Any]) -> list[list[Any]]:
-    found = candidate.get("findings")
+def _plain(found: Any) -> list[list[Any]]:
     rows = found if isinstance(found, list) else []
     return [
         [str(row[0]), str(row[1]), float(row[2])] for row in rows if isinstance(row, list) and len(row) == 3
     ]
+
+
+def _others(
+    told: Mapping[str, Any], one: Mapping[str, Any], candidates: Sequence[Mapping[str, Any]]
+) -> list[list[list[Any]]] | None:
+    """Return what was found of the others that are like it; nothing if the question does not say."""
+    besides = told.get("besides")
+    if not isinstance(besides, list):
+        return None
+    beside = [other.get("findings") for other in candidates if other["id"] != one["id"]]
+    return [_plain(found) for found in (*beside, *besides)]
 
 
 def known(directory: Directory, customers: Sequence[str]) -> dict[str, dict[str, bool]]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
 from flows.matching import Finding, Policy, Reviewed, Weights, cautious, refit, usual
-from flows.matching.finding import OTHER_PERSON
 from flows.matching.learning import LEAST
 from flows.models import MatchDecision, MatchPolicy
 from integrator.accounts import audit
@@ -92,47 +90,6 @@ def _check(lines: dict[str, Any]) -> None:
         raise NoSuchLine("margin", "The distance to the next candidate cannot be less than nothing.")
     if lines["review"] > lines["auto"]:
         raise NoSuchLine("review", "A person is asked from fewer points on than a likeness is sure from.")
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What people decided of pairs, set against the lines as they are now."""
-
-    decided: int
-    same: int
-    sure: int  # pairs that would be taken without asking, were that switched on
-    rightly: int  # of them, those that people called the same
-
-    @property
-    def precision(self) -> float | None:
-        """Return the share of sure pairs that people called the same; nothing without any."""
-        return self.rightly / self.sure if self.sure else None
-
-    @property
-    def teaches(self) -> bool:
-        """Tell whether there are enough decisions to learn from."""
-        return self.decided >= LEAST
-
-
-def past(environment: Environment, row: MatchPolicy) -> Past:
-    """Return what the decisions of an environment say about its lines."""
-    reviewed = decided(environment)
-    weights = weights_of(row) or usual()
-    sure = [one for one in reviewed if _is_sure(one, weights, row.auto)]
-    return Past(len(reviewed), sum(one.same for one in reviewed), len(sure), sum(one.same for one in sure))
-
-
-def _is_sure(one: Reviewed, weights: Weights, auto: float) -> bool:
-    """Tell whether the pair would be taken as the same; how far ahead it was is not known any more."""
-    if any(field == "name" and level in OTHER_PERSON for field, level, _ in one.findings):
-        return False
-    bits = (weights.bits(field, level, common) for field, level, common in one.findings)
-    return weights.before + math.fsum(bits) >= auto
-
-
-def decided(environment: Environment) -> list[Reviewed]:
-    """Return the newest decisions of an environment whose comparison is known."""
-    return [reviewed for _, reviewed in _decided(environment)]
 
 
 def _decided(environment: Environment) -> list[tuple[str, Reviewed]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
@@ -18,7 +19,7 @@ from flows.mapping.text import clean
 from flows.mapping.widgets import shown
 from flows.matching import Alike, Answered, Customer, Likeness, Line, contradicting, normalise
 from flows.matching.answers import APART, NEW, PERSON
-from flows.matching.finding import LINKED, OTHER_KEY, SAME_KEY
+from flows.matching.finding import KEYS, LINKED, OTHER_KEY, SAME_KEY
 from flows.matching.objects import fields_of, normalised, values_of
 from flows.matching.records import external_value
 from flows.steps import candidates
@@ -261,9 +262,11 @@ class _Recognising:
         is_settled = told.answered in (Answered.UNREAD, Answered.EXPECTED) or told.by == PERSON
         if not id or is_settled or id in told.apart:
             return told
-        others = [one for one in told.candidates if one.id != id]
+        # Whatever the lines say, a key that contradicts what is known is for a person.
+        others = [replace(one, veto=KEYS) for one in told.candidates if one.id != id]
         lines = (Line(SAME_KEY, "Id", LINKED), Line(OTHER_KEY, self._doubted[place][1], -LINKED))
-        return Likeness(Answered.PERHAPS, (Alike(id, 0.0, lines), *others), asked=told.asked)
+        doubted = Alike(id, 0.0, lines, veto=KEYS)
+        return replace(told, answered=Answered.PERHAPS, candidates=(doubted, *others), by="")
 
     def _by_likeness(self, heard: Mapping[int, Likeness]) -> None:
         answers = {place: self._doubting(place, told) for place, told in heard.items()}
@@ -321,6 +324,7 @@ class _Recognising:
             "told": _flat({name: customer.fields.get(name) for name in (*TOLD, "external")}),
             "lines": dict(told.asked),
             "candidates": [_shown(object_, one, found[one.id], self._keys) for one in there],
+            "besides": [[list(finding) for finding in one] for one in told.besides],
             "labels": {key.field: key.called for key in self._settings.keys},
         }
         word = "contact" if object_ == "Contact" else "account"
@@ -346,4 +350,5 @@ def _shown(object_: str, one: Alike, record: Record, keys: Sequence[str]) -> dic
         "values": _flat(values_of(object_, record, keys)),
         "waterfall": [list(line) for line in one.waterfall],
         "findings": [list(finding) for finding in one.findings],
+        "veto": one.veto,
     }

@@ -9,14 +9,16 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST
 
 from flows import directories
 from flows.matching.telling import chance
-from flows.models import Directory, MatchPolicy
-from flows.recognising import keeping, rules
+from flows.models import Directory, MatchPolicy, Review
+from flows.recognising import judging, keeping, rules
 from integrator.accounts.access import environment_of, require, scope_of
 
 _BITS: dict[str, Any] = {
@@ -87,6 +89,29 @@ def learn(request: HttpRequest, workspace: str, environment: str) -> HttpRespons
     return redirect(_here(request))
 
 
+@require("runs.view")
+@require_http_methods(["GET"])
+def wrong(request: HttpRequest, workspace: str, environment: str) -> HttpResponse:
+    """Show the pairs that count as sure, and of which people said that they are not one customer."""
+    here = environment_of(request)
+    row = rules.row_of(here)
+    past = judging.past(here, row)
+    pairs = past.wrong
+    asked = Review.objects.filter(
+        pair__environment=here, public_id__in=[one.question for one in pairs if one.question]
+    )
+    there = set(asked.values_list("public_id", flat=True))
+    orgs = {one.pk: one for one in here.connections.all()}
+    context: dict[str, Any] = {
+        "pairs": [(one, orgs[one.connection_id], one.question in there) for one in pairs],
+        "past": past,
+        "rules": row,
+        "workspace": scope_of(request).workspace,
+        "environment": here,
+    }
+    return render(request, "flows/match_wrong.html", context)
+
+
 @require("events.catch_up")
 @require_POST
 def read_again(request: HttpRequest, workspace: str, environment: str, directory: int) -> HttpResponse:
@@ -99,17 +124,22 @@ def read_again(request: HttpRequest, workspace: str, environment: str, directory
 
 def _page(request: HttpRequest, row: MatchPolicy, form: Lines, status: int = 200) -> HttpResponse:
     here = environment_of(request)
+    place = {"workspace": scope_of(request).workspace, "environment": here}
+    past = judging.past(here, row)
+    # It is told with the switch, to whoever reads the page by ear as well.
+    switch = form.fields["automatic"]
+    record = render_to_string("flows/_match_record.html", {"past": past, **place})
+    switch.help_text = format_html("{} {}", switch.help_text, record)
     context: dict[str, Any] = {
         "form": form,
         "rules": row,
         "chances": {name: round(100 * chance(getattr(row, name)), 1) for name in ("auto", "review")},
-        "past": rules.past(here, row),
+        "past": past,
         "directories": [
             (one, keeping.counted(one), directories.is_leaving(one, timezone.now()))
             for one in _directories(request).select_related("connection")
         ],
-        "workspace": scope_of(request).workspace,
-        "environment": here,
+        **place,
     }
     return render(request, "flows/match_rules.html", context, status=status)
 

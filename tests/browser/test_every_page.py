@@ -56,6 +56,7 @@ def addresses(theatre: Theatre) -> Iterator[str]:
         "effects/",
         "effects/?state=skipped",
         "duplicates/",
+        "duplicates/wrong/",
         "merges/",
         "merges/new/",
         f"merges/{ids['merge']}/",

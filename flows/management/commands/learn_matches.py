@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from flows.recognising import rules
+from flows.recognising import judging, rules
 from integrator.accounts.models import Environment
 
 ACTOR = "manage.py learn_matches"
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         for environment in found.select_related("workspace").order_by("workspace__slug", "position"):
             learned = rules.learn(environment, actor=ACTOR, now=timezone.now())
             row = rules.row_of(environment)
-            past = rules.past(environment, row)
+            past = judging.past(environment, row)
             told.append(
                 {
                     "workspace": environment.workspace.slug,
@@ -50,7 +50,10 @@ class Command(BaseCommand):
                     "learned": learned,
                     "decided": past.decided,
                     "auto": row.auto,
+                    "sure": past.sure,
+                    "rightly": past.rightly,
                     "precision": past.precision,
+                    "at_least": past.at_least,
                 }
             )
         self.stdout.write(json.dumps(told))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from flows.models import Directory, MatchPolicy, Pair
+from flows.models import Directory, MatchDecision, MatchPolicy, Pair
 from flows.recognising import opening
 from tests.builders import NOON, a_pair, a_person, an_environment
 from tests.integration.flows.reading import Reader
@@ -37,6 +37,45 @@ def test_the_page_tells_who_is_known_and_what_decisions_say(ada: Reader, directo
     assert "Up to date" in page
     assert "Contacts" not in page
     assert "3 of them the same customer" in page
+
+
+def a_decision(directory: Directory, number: int, *, same: bool, **fields: object) -> None:
+    findings = [["name", "exact", 0.0], ["email", "exact", 0.0]]
+    MatchDecision.objects.create(
+        connection=directory.connection, object="Account", stripe_id=f"cus_{number}", decided_at=NOON,
+        record_id="001000000000001AAA", same=same, decided_by="otto", findings=findings,
+        **{"others": [], **fields},
+    )  # fmt: skip
+
+
+def test_beside_the_switch_stands_how_often_it_would_have_been_right(
+    ada: Reader, reader: Reader, directory: Directory
+) -> None:
+    assert "People have not decided any pair yet that is sure by these rules." in ada.page("duplicates/")
+    for number in range(3):
+        a_decision(directory, number, same=number > 0)
+    a_decision(directory, 3, same=True, others=None)
+
+    for page in (ada.page("duplicates/"), reader.page("duplicates/")):
+        assert "People agreed with 2 of 3 pairs that are sure by these rules: 66.66 %" in page
+        assert "in the long run at least 20.76 %" in page
+        assert "Fewer than 50 sure pairs: too few to rely on" in page
+        assert "Not counted as sure" in page
+        assert "100 %" not in page
+
+
+def test_the_pairs_that_were_wrong_are_a_click_away(ada: Reader, directory: Directory) -> None:
+    assert "None was wrong" in ada.page("duplicates/wrong/")
+    a_decision(directory, 1, same=True)
+    a_decision(directory, 2, same=False, question="gone")
+
+    assert "See the 1 that they called different" in ada.page("duplicates/")
+    page = ada.page("duplicates/wrong/")
+
+    assert "cus_2" in page
+    assert "cus_1" not in page
+    assert "nobody else was like it" in page
+    assert "The question" not in page  # it is not kept any more
 
 
 def test_external_keys_are_named_and_whether_they_have_been_read(ada: Reader, directory: Directory) -> None:
