@@ -55,7 +55,7 @@ def compare(
     return (Line("prior", "", known.before), *lines)
 
 
-def looked_at(record: Normalised, others: Collection[Normalised]) -> set[int]:
+def looked_at(record: Normalised, others: Collection[Normalised]) -> frozenset[int]:
     """Return the terms whose frequency is looked at where `record` is compared with each of `others`."""
     words = {word_term(word) for word in mistakable(record, others)}
     # A number with its calling code before it is the one that another record has without.

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from flows.models import Merge, Pair
+from flows.models import MatchDecision, Merge, Pair
 
 KEPT, LOST = "001gK000000700CQAQ", "001gK000000700DQAQ"
 LONG = "Gesellschaft für die Verwaltung sehr langer Namen von Unternehmen mit beschränkter Haftung & Co. KG"
@@ -76,8 +76,19 @@ def end(merge: str, state: str = "done") -> None:
     )
 
 
+def told_apart(pair: Pair) -> None:
+    """Let people have decided of two customers who are sure to be a record, and of one that it is not."""
+    found = [["name", "exact", 0.0], ["email", "exact", 0.0]]
+    for stripe_id, same in (("cus_NffrFeUfNV2Hib", True), ("cus_OldOne1234567", False)):
+        MatchDecision.objects.create(
+            connection=pair.salesforce, object="Account", stripe_id=stripe_id, record_id=KEPT, same=same,
+            findings=found, others=[], decided_at=timezone.now(), decided_by="otto@acme.test",
+        )  # fmt: skip
+
+
 def build(pair: Pair, hostile: str) -> dict[str, str]:
     """Return the ids of a merge of each look."""
+    told_apart(pair)
     dry, done, failed = (looked_at(pair, hostile) for _ in range(3))
     end(done)
     end(failed, "failed")
