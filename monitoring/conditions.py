@@ -53,6 +53,8 @@ KINDS: dict[str, Kind] = {
     "standstill": Kind("Workers stand still", patience=timedelta(seconds=20)),
     "dispatch_crash": Kind("Events not given to a flow", patience=timedelta(seconds=10)),
     "feed": Kind("Live updates", patience=USUAL),
+    # It is told at once, and what comes and goes around the line is one incident.
+    "disk": Kind("Disk", lingers=timedelta(minutes=5)),
     "duty": Kind("Regular duties", patience=timedelta(minutes=2)),
     # A walk runs every five minutes: one that failed once is tried again before anybody is told.
     "walk": Kind("Stripe’s list of events", patience=timedelta(minutes=12)),

@@ -158,6 +158,47 @@ class Unusual:
     grave: bool
 
 
+MB = 1_000_000
+# Free space of a disk: below the first it should be looked after, below the second it is nearly full.
+ENOUGH, LEAST = 0.1, 0.02  # of the whole
+ENOUGH_BYTES, LEAST_BYTES = 20_000 * MB, 200 * MB
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """
+    The disk of the embedded database, or the one on which the product runs beside PostgreSQL, in bytes.
+
+    `enough` and `least` are a share and bytes: room is short if the share is not free and neither are the
+    bytes; the disk is nearly full if either is not of `least`.
+    """
+
+    free: int
+    total: int
+    embedded: bool
+    enough: tuple[float, int] = (ENOUGH, ENOUGH_BYTES)
+    least: tuple[float, int] = (LEAST, LEAST_BYTES)
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether it may be full any moment."""
+        return self._share < self.least[0] or self.free < self.least[1]
+
+    @property
+    def short(self) -> bool:
+        """Whether somebody should make room."""
+        return self.nearly_full or (self._share < self.enough[0] and self.free < self.enough[1])
+
+    @property
+    def in_words(self) -> str:
+        """How much is free: 8% free (1.6 GB)."""
+        return f"{self._share:.0%} free ({self.free / 1000 / MB:,.1f} GB)"
+
+    @property
+    def _share(self) -> float:
+        return self.free / self.total if self.total else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that is judged. `everywhere` are the workspaces that the installation's troubles concern."""
@@ -177,6 +218,7 @@ class Facts:
     walks: Sequence[Failing] = ()
     topics: Sequence[Failing] = ()
     customers: Sequence[Failing] = ()  # of orgs, among whom flows recognise others
+    disk: Disk | None = None
     duties: Sequence[Failing] = ()
     told: Sequence[Told] = ()
     unequal: Sequence[Unequal] = ()

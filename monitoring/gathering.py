@@ -20,7 +20,7 @@ from connectors.models import Connection, Cursor
 from flows import error_catalogue, missed_changes, queries, topics
 from flows.models import Change, DeadLetter, Deployment, Directory, Effect, Event, Impact, Review, Run
 from flows.models.merging import Merge
-from monitoring import anomalies, cursor, outages, spending, tidings
+from monitoring import anomalies, cursor, outages, room, spending, tidings
 from monitoring.conditions import Place
 from monitoring.facts import (
     Cause,
@@ -89,6 +89,7 @@ def _seldom(places: Places, everywhere: Sequence[Place], now: datetime) -> Facts
         walks=_walks(places),
         topics=[*_topics(places, now), *_polled(places, now)],
         customers=_customers(places),
+        disk=room.disk(),
         duties=_duties(everywhere),
         unequal=_unequal(places, now),
         silent=_silent(places, now),

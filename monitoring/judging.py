@@ -13,16 +13,13 @@ from datetime import datetime, timedelta
 
 from monitoring.conditions import Condition, Severity
 from monitoring.facts import Facts, Resting, Told
+from monitoring.installation import INSTALLATION
 from monitoring.words import counted, moment, rounded_up
 
 # A rest as short as this is an outage's or a limit's by the second; a budget for the day rests longer.
 SHORT_REST = timedelta(minutes=3)
 _LIMIT = re.compile(r"\blimit|\bbudget\b|\btoo many\b|\bstorage\b|\bAPI calls\b", re.IGNORECASE)
 
-# The same judgement as the watchdog's: work lies ready for this long and nobody takes anything.
-OVERDUE = timedelta(seconds=15)
-
-FEED_OVERDUE = timedelta(minutes=1)
 FEW = 5  # how many ids or titles a text names
 
 
@@ -251,56 +248,6 @@ def _crashed(facts: Facts, now: datetime) -> Iterator[Condition]:
         )  # fmt: skip
 
 
-# The installation, told to each workspace
-
-
-def _standstill(facts: Facts, now: datetime) -> Iterator[Condition]:
-    waiting, moved = facts.standstill.waiting_since, facts.standstill.moved_at
-    if waiting is None or now - waiting < OVERDUE or (moved is not None and now - moved < OVERDUE):
-        return
-    for place in facts.everywhere:
-        yield Condition.at(
-            place, kind="standstill", about="workers", severity=Severity.CRITICAL, title="Work stands still",
-            text=f"Events have been waiting since {moment(waiting, now=now)} and no worker takes them. What "
-            "was received is safe. Make sure that `manage.py work` runs, and look at its log.",
-        )  # fmt: skip
-
-
-def _feed(facts: Facts, now: datetime) -> Iterator[Condition]:
-    since = facts.feed_since
-    if since is None or now - since < FEED_OVERDUE:
-        return
-    for place in facts.everywhere:
-        yield Condition.at(
-            place, kind="feed", about="changes", severity=Severity.WARNING, title="Live pages stand still",
-            text=f"An old transaction of the database has held them up since {moment(since, now=now)}. "
-            "Events are still handled; pages show them when reloaded. End the transaction: pg_stat_activity "
-            "names it.",
-        )  # fmt: skip
-
-
-def _failing(facts: Facts, now: datetime) -> Iterator[Condition]:
-    for one in facts.duties:
-        yield Condition.at(
-            one.place, kind="duty", about=one.about, severity=Severity.WARNING,
-            title=f"The watching process fails: {one.name}",
-            text=f"It said: {one.failure} It is tried again by itself; the log of `watch` has more.",
-        )  # fmt: skip
-    for one in facts.mail:
-        yield Condition.at(
-            one.place, kind="mail", about="server", severity=Severity.WARNING, title="Mail cannot be sent",
-            text=f"The mail server said: {one.failure} Alerts are shown here meanwhile, and mails wait. "
-            "Check EMAIL_URL.", page=one.page,
-        )  # fmt: skip
-    for one in facts.channels:
-        yield Condition.at(
-            one.place, kind="channel", about=one.about, severity=Severity.WARNING,
-            title=f"Alerts do not arrive by {one.name}", page=one.page,
-            text=f"The last try ended so: {one.failure} Alerts are shown here meanwhile, and other channels "
-            "are told. What waits for this one is tried for a day.",
-        )  # fmt: skip
-
-
 # What was told, and what was counted
 
 
@@ -382,5 +329,5 @@ def _unusual(facts: Facts, now: datetime) -> Iterator[Condition]:
 
 SOURCES: tuple[Callable[[Facts, datetime], Iterator[Condition]], ...] = (
     _connections, _running_short, _streams, _topics, _customers, _silent, _held, _changed, _causes,
-    _doubts, _crashed, _standstill, _feed, _failing, _notices, _unequal, _unusual,
+    _doubts, _crashed, *INSTALLATION, _notices, _unequal, _unusual,
 )  # fmt: skip

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -14,15 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from integrator import vault
 from integrator.kernel.redact import redact_text
-from monitoring import recipients
+from monitoring import recipients, room
 from monitoring.doctor.findings import Finding, State, broken, warning, well
 from monitoring.doctor.look import Look
 from monitoring.words import counted
-
-MB = 1_000_000
-# Free space of the disk: below the first it should be looked after, below the second it is nearly full.
-ENOUGH, LEAST = 0.1, 0.02  # of the whole
-ENOUGH_BYTES, LEAST_BYTES = 20_000 * MB, 200 * MB
 
 _CONSOLE = "django.core.mail.backends.console.EmailBackend"
 
@@ -181,28 +174,15 @@ def broker(look: Look) -> Finding:
 # The disk
 
 
-def disk(
-    look: Look,
-    *,
-    place: Path | None = None,
-    enough: tuple[float, int] = (ENOUGH, ENOUGH_BYTES),
-    least: tuple[float, int] = (LEAST, LEAST_BYTES),
-) -> Finding:
-    """
-    Look at the free space where the embedded database stands, or where the product runs.
-
-    `enough` and `least` are a share and bytes: there is too little if the share is not free and neither are
-    the bytes; of `least` either is too little.
-    """
-    stands = Path(settings.DATABASES["default"]["NAME"]).parent if settings.SQLITE else settings.BASE_DIR
-    usage = shutil.disk_usage(place or stands)
-    share = usage.free / usage.total
-    said = f"{share:.0%} free ({usage.free / 1000 / MB:,.1f} GB)"
-    if not settings.SQLITE:
+def disk(look: Look) -> Finding:
+    """Look at the free space where the embedded database stands, or where the product runs."""
+    found = room.disk()
+    said = found.in_words
+    if not found.embedded:
         said += "; the disk of PostgreSQL is not looked at"
     remedy = "Make room: on a full disk events are turned away."
-    if share < least[0] or usage.free < least[1]:
+    if found.nearly_full:
         return broken("disk", said, remedy)
-    if share < enough[0] and usage.free < enough[1]:
+    if found.short:
         return warning("disk", said, remedy)
     return well("disk", said)

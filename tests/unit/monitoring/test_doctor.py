@@ -6,12 +6,16 @@ from datetime import timedelta
 
 import pytest
 
+from monitoring import room
 from monitoring.doctor import database, machine
 from monitoring.doctor.findings import Finding, State, well, worst
 from monitoring.doctor.look import Look
+from monitoring.facts import MB, Disk
+from monitoring.room import disk as measured
 from tests.builders import NOON
 
 LOOK = Look(now=NOON)
+GB = 1000 * MB
 
 
 @pytest.fixture
@@ -79,14 +83,29 @@ def test_clocks_may_differ_by_seconds(seconds, state):
     assert ("Synchronise the clocks" in found.remedy) is (state is not State.OK)
 
 
-def test_a_full_disk_is_found(tmp_path):
-    nothing, everything = (0.0, 0), (1.1, 10**18)
+@pytest.mark.parametrize(
+    ("free", "total", "state"),
+    [
+        pytest.param(110 * GB, 1000 * GB, State.OK, id="more than a tenth"),
+        pytest.param(90 * GB, 1000 * GB, State.OK, id="less than a tenth, and much all the same"),
+        pytest.param(11 * GB, 100 * GB, State.OK, id="little, and more than a tenth"),
+        pytest.param(9 * GB, 100 * GB, State.WARNING, id="less than a tenth"),
+        pytest.param(1 * GB, 100 * GB, State.BROKEN, id="hardly anything of it"),
+        pytest.param(GB // 10, GB // 2, State.BROKEN, id="hardly anything"),
+        pytest.param(0, 0, State.BROKEN, id="nothing"),
+    ],
+)
+def test_a_disk_that_gets_full_is_found(monkeypatch, free, total, state):
+    monkeypatch.setattr(room, "disk", lambda: Disk(free, total, embedded=True))
 
-    assert machine.disk(LOOK, place=tmp_path, enough=nothing, least=nothing).state is State.OK
-    assert machine.disk(LOOK, place=tmp_path, enough=everything, least=nothing).state is State.WARNING
-    full = machine.disk(LOOK, place=tmp_path, enough=everything, least=(0.0, 10**18))
-    assert full.state is State.BROKEN
-    assert "Make room" in full.remedy
+    found = machine.disk(LOOK)
+
+    assert found.state is state
+    assert ("Make room" in found.remedy) is (state is not State.OK)
+
+
+def test_the_disk_that_is_looked_at_is_the_one_that_the_product_needs():
+    assert 0 < measured().free < measured().total
 
 
 def test_a_redis_that_is_away_costs_no_event(settings):

@@ -9,8 +9,10 @@ import pytest
 
 from monitoring.conditions import KINDS, Place, Severity
 from monitoring.facts import (
+    MB,
     Cause,
     Changed,
+    Disk,
     Facts,
     Failing,
     Held,
@@ -230,6 +232,19 @@ def test_the_feed_is_late_after_a_minute():
     assert judge(Facts(everywhere=[WHOLE], feed_since=soon), now=NOON) == []
 
 
+def test_a_disk_is_told_of_before_it_is_full_and_matters_more_when_it_nearly_is():
+    def of(gigabytes: int, *, embedded: bool = True) -> Facts:
+        return Facts(everywhere=[WHOLE], disk=Disk(gigabytes * 1000 * MB, 100_000 * MB, embedded=embedded))
+
+    assert judge(of(11), now=NOON) == []
+    early, late = only(of(9)), only(of(1))
+    assert (early.severity, early.title) == (Severity.WARNING, "Room on the disk is getting short")
+    assert (late.severity, late.title) == (Severity.CRITICAL, "The disk is nearly full")
+    assert early.key == late.key  # it is one incident
+    assert early.text.startswith("9% free (9.0 GB) where the database stands.")
+    assert "is not looked at from here" in only(of(9, embedded=False)).text
+
+
 def test_notices_name_the_newest_and_count_the_others():
     found = only(Facts(told=[replace(TOLD, count=3, others=["First", "Second"])]))
 
@@ -266,6 +281,7 @@ EVERYTHING = Facts(
     walks=[Failing(HERE, "conn1:events", "Stripe", "No permission.", "connections/conn1/")],
     topics=[Failing(HERE, "conn5:/event/Paid__e", "CRM", "Nobody listens.", "connections/conn5/topics/")],
     customers=[Failing(HERE, "conn5:Account", "CRM: Accounts", "No such column.", "duplicates/")],
+    disk=Disk(100 * MB, 1_000_000 * MB, embedded=True),
     duties=[Failing(WHOLE, "mail", "mail", "ValueError.")],
     told=[
         TOLD,
@@ -299,4 +315,4 @@ def test_every_text_is_whole(condition):
 def test_no_two_incidents_share_a_key():
     keys = [condition.key for condition in judge(EVERYTHING, now=NOON)]
 
-    assert len(keys) == len(set(keys)) == 33
+    assert len(keys) == len(set(keys)) == 34
