@@ -49,15 +49,23 @@ def _plain(value: Any) -> Any:
     return getattr(value, kind)
 
 
+def held_beside(file: Path) -> Path:
+    """Return the file that is there once a sender has been kept waiting."""
+    return file.with_suffix(".held")
+
+
 def serve(port: int, file: Path, pause: float) -> None:
-    """Take spans until the process is ended."""
+    """Take spans until the process is ended; that somebody was kept waiting is told by a file beside them."""
+    held = held_beside(file)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            time.sleep(pause)
+            if pause:
+                held.touch()
+                time.sleep(pause)
             lines = "".join(json.dumps(span) + "\n" for span in spans_of(body))
             with file.open("a") as kept:
                 kept.write(lines)

@@ -31,9 +31,16 @@ from cryptography.fernet import Fernet
 from tests import migrated
 
 ROOT = Path(__file__).resolve().parents[1]
-MANAGE = [sys.executable, str(ROOT / "manage.py")]
 POSTGRESQL = "postgres://postgres@127.0.0.1:5432/"
 TIMEOUT = 10
+
+
+def manage(root: Path) -> list[str]:
+    """Return what stands before a command of the version in a folder."""
+    return [sys.executable, str(root / "manage.py")]
+
+
+MANAGE = manage(ROOT)
 
 
 def free_port() -> int:
@@ -121,6 +128,7 @@ class Stage:
             "LOG_LEVEL": "WARNING",
             **({"REDIS_URL": redis_url} if redis_url else {}),
         }
+        self.root = ROOT  # whose commands are run; tests of mixed versions take those of another folder
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.token = ""
         self.administrator: dict[str, str] = {}
@@ -131,7 +139,14 @@ class Stage:
 
     def start(self) -> None:
         """Make the database, start every process and wait until everything answers."""
-        self._make_database()
+        self.make_database()
+        self.connect()
+        self.spawn("serve")
+        self.spawn("work")
+        self.wait_until_ready()
+
+    def connect(self) -> None:
+        """Start the simulated systems and connect them."""
         self.spawn("sandbox")
         until(
             lambda: self.answers(f"{self.stripe}/_sandbox/state"),
@@ -140,8 +155,9 @@ class Stage:
             alive=lambda: self.last_words("sandbox"),
         )
         self.bootstrap()
-        self.spawn("serve")
-        self.spawn("work")
+
+    def wait_until_ready(self) -> None:
+        """Wait until web and workers do what they are there for."""
         until(
             lambda: self.answers(f"{self.web}/readyz"),
             seconds=90,
@@ -149,7 +165,8 @@ class Stage:
             alive=lambda: self.last_words("serve") or self.last_words("work"),
         )
 
-    def _make_database(self) -> None:
+    def make_database(self) -> None:
+        """Make a migrated database."""
         if migrated.SHARED in os.environ and not self.database:
             migrated.copy_to(Path(self.env["DATABASE_URL"].removeprefix("sqlite:///")))
             return
@@ -188,7 +205,8 @@ class Stage:
 
     def run(self, *command: str) -> str:
         """Run a command to its end and return what it printed."""
-        done = subprocess.run([*MANAGE, *command], env=self.env, capture_output=True, text=True, check=False)
+        whole = [*manage(self.root), *command]
+        done = subprocess.run(whole, env=self.env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr[-2000:]}"
         return done.stdout
 
@@ -209,9 +227,11 @@ class Stage:
         name = name or command
         flags = ["--stripe-port", self.stripe.rsplit(":", 1)[1], "--salesforce-port"]
         flags.append(self.salesforce.rsplit(":", 1)[1])
+        simulated = command == "sandbox"  # is no part of an installation, whose version is all the same to it
+        whole = [*manage(ROOT), command, *flags] if simulated else [*manage(self.root), command]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [*before, *MANAGE, command, *(flags if command == "sandbox" else [])],
+                [*before, *whole],
                 env={**self.env, **env},
                 stdout=log,
                 stderr=log,
@@ -346,6 +366,12 @@ class Stage:
     def faults(self, system: str) -> list[dict[str, Any]]:
         """Return the ordered faults with how often each has fired."""
         return list(self.look(system, "faults")["faults"])
+
+    def end_faults(self, system: str) -> list[dict[str, Any]]:
+        """End all ordered faults, and return them with how often each has fired."""
+        ended = self.faults(system)
+        self.turn(system, "faults", method="DELETE")
+        return ended
 
     def _at(self, system: str) -> str:
         return {"stripe": self.stripe, "salesforce": self.salesforce}[system]

@@ -74,6 +74,12 @@ def post(
         return 0
 
 
+def dunned(stage: Stage) -> Counter[str]:
+    """Return how often dunning was started for each event."""
+    runs = stage.look("salesforce", "flows", flow="Stripe_Dunning")["runs"]
+    return Counter(json.loads(run["inputs"]["Payload"])["inputs"]["Event_ID"] for run in runs)
+
+
 def arrives(stage: Stage, charge: str, *, seconds: float, clock: int = 0) -> float:
     """
     Deliver one payment and return after how many seconds it stands in Salesforce.

@@ -8,6 +8,8 @@ import socket
 import subprocess
 from collections.abc import Iterator
 
+import redis
+
 from tests.stage import free_port, until
 
 SERVER = shutil.which("redis-server")
@@ -42,6 +44,11 @@ class OwnRedis:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def callers(self) -> int:
+        """Return how many others are connected to it now."""
+        with redis.Redis(port=self.port, socket_timeout=5) as asked:
+            return int(asked.info("clients")["connected_clients"]) - 1
 
     def listens(self) -> bool:
         """Tell whether somebody would answer."""

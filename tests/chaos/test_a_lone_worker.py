@@ -60,6 +60,7 @@ def test_a_lone_worker_that_does_nothing_is_started_anew(small: Stage) -> None:
     victim = the_worker(small)
 
     victim.suspend()
+    until(lambda: victim.status() == psutil.STATUS_STOPPED, seconds=10, what="it does nothing")
     arrives(small, "ch_after_stop", seconds=LONGEST)
 
     assert not victim.is_running()

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.chaos.killing import Killer
 from tests.chaos.load import Load
+from tests.chaos.sure import FIRST, break_writes, fired, wait_for_faults
 from tests.conftest import POSTGRESQL
 from tests.stage import Stage, a_stage, until
 
@@ -24,14 +24,17 @@ def test_whatever_is_killed_every_acknowledged_event_arrives_once_and_newest(wel
     stage = well_behaved
     load = Load(charges=80, events=600, seed=SEED)
     before = sum(stage.fates().values())
-    stage.fault("salesforce", kind="after", match_path="composite|sobjects", probability=0.05)
+    break_writes(stage, "after", probability=0.05)
 
     with Killer(stage, random.Random(SEED), kinds=KILLED, pause=1.5) as killer:
         load.deliver(stage, rate=90)
-    requests.delete(f"{stage.salesforce}/_sandbox/faults", timeout=10)
+        wait_for_faults(stage)
+    faults = stage.end_faults("salesforce")
     until(stage.settled, seconds=120, what="everything came to rest", every=0.5)
 
+    print(f"killed {dict(killer.killed)}; answers lost {[fault['fired'] for fault in faults]}")
     assert set(killer.killed) == set(KILLED)
+    assert fired(faults) == [("after", FIRST)]
     assert load.acknowledged == {event["id"] for event in load.deliveries}
     shown = [event["external_id"] for event in stage.whole("events/")]
     assert sorted(set(shown) & load.acknowledged) == sorted(load.acknowledged)

@@ -53,30 +53,41 @@ def a_process() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 
 class Sender(threading.Thread):
-    """Posts events one after the other and remembers those that were acknowledged."""
+    """
+    Posts events one after the other and remembers those that were acknowledged.
+
+    It is `cut_off` if it was still posting when nobody answered any more.
+    """
 
     def __init__(self, port: int, path: str, numbers: Iterator[int]) -> None:
         super().__init__()
         self.acknowledged: list[str] = []
         self.answers: set[int] = set()
+        self.cut_off = False
         self._port = port
         self._path = path
         self._numbers = numbers
 
     def run(self) -> None:
         line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
-        with contextlib.closing(line), contextlib.suppress(OSError, http.client.HTTPException):
-            for number in self._numbers:
-                body = an_event(number)
-                headers = {"Content-Type": "application/json", "Stripe-Signature": signed(body)}
-                line.request("POST", self._path, body, headers)
-                with line.getresponse() as answer:
-                    answer.read()
-                self.answers.add(answer.status)
-                if answer.status == 200:
-                    self.acknowledged.append(f"evt_{number}")
-                elif answer.status == 503:  # it is still starting
-                    time.sleep(0.05)
+        with contextlib.closing(line):
+            try:
+                for number in self._numbers:
+                    self._post(line, number)
+            except (OSError, http.client.HTTPException):
+                self.cut_off = True
+
+    def _post(self, line: http.client.HTTPConnection, number: int) -> None:
+        body = an_event(number)
+        headers = {"Content-Type": "application/json", "Stripe-Signature": signed(body)}
+        line.request("POST", self._path, body, headers)
+        with line.getresponse() as answer:
+            answer.read()
+        self.answers.add(answer.status)
+        if answer.status == 200:
+            self.acknowledged.append(f"evt_{number}")
+        elif answer.status == 503:  # it is still starting
+            time.sleep(0.05)
 
 
 def wait_until_it_listens(port: int) -> None:
@@ -103,11 +114,16 @@ def test_what_was_acknowledged_is_on_disk_although_the_process_was_killed(seed):
             what="events pour in",
         )
         time.sleep(random.Random(seed).random())
+        posting = [sender.is_alive() for sender in senders]
         process.send_signal(signal.SIGKILL)
+        ended = process.wait()
         for sender in senders:
             sender.join()
 
     acknowledged = {event for sender in senders for event in sender.acknowledged}
+    assert ended == -signal.SIGKILL
+    assert posting == [True] * len(senders)
+    assert [sender.cut_off for sender in senders] == posting
     assert len(acknowledged) > 50
     assert acknowledged <= set(Event.objects.values_list("external_id", flat=True))
     assert set.union(*(sender.answers for sender in senders)) <= {200, 503}

@@ -30,8 +30,10 @@ def test_without_redis_payments_arrive_and_pages_stay_live(tmp_path: Path):
 
         delivery.start()
         until(lambda: len(load.acknowledged) > 100, seconds=90, what="events pour in")
+        callers = redis.callers()
         redis.stop()
         assert not redis.listens()
+        assert delivery.is_alive(), "nothing poured in any more"
         alone = arrives(stage, "ch_without_redis", seconds=90)
         page = visitor.page()
         with visitor.live() as socket:
@@ -42,8 +44,11 @@ def test_without_redis_payments_arrive_and_pages_stay_live(tmp_path: Path):
         until(stage.settled, seconds=120, what="everything came to rest")
         again = arrives(stage, "ch_with_redis_again", seconds=90)
 
+        print(f"{callers} connections were cut; {redis.callers()} are there again")
         print(f"a payment took {alone:.1f} s without Redis, and {again:.1f} s with it again")
         assert redis.starts == 2
+        assert callers > 0  # it was used before, and is again
+        until(lambda: redis.callers() > 0, seconds=60, what="Redis is used again")
         assert page.status_code == 200
         assert "accounts/login" not in page.url
         assert told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.load import Load, arrives
+from tests.collector import held_beside
 from tests.conftest import POSTGRESQL
 from tests.stage import Stage, a_stage, free_port, until
 
@@ -112,6 +114,7 @@ def test_spans_of_web_and_workers_arrive_whole_and_a_collector_that_is_away_hold
         collector.kill()
         down = arrives(stage, "ch_down", seconds=SOON)
         collector.start(pause=HANGS)
+        keep_somebody_waiting(stage, collector)
         slow = [arrives(stage, f"ch_slow_{number}", seconds=SOON) for number in range(3)]
         print(f"with the collector down {down:.1f} s, hanging {max(slow):.1f} s")
         process = stage.processes["serve"]
@@ -119,6 +122,17 @@ def test_spans_of_web_and_workers_arrive_whole_and_a_collector_that_is_away_hold
         process.terminate()
         process.wait(30)
         assert time.monotonic() - began < 15
+
+
+def keep_somebody_waiting(stage: Stage, collector: Collector) -> None:
+    """Wait until a process of the product waits for the collector's answer."""
+    numbers = itertools.count()
+
+    def hangs() -> bool:
+        arrives(stage, f"ch_hang_{next(numbers)}", seconds=SOON)  # so that there is something to tell
+        return held_beside(collector.file).exists()
+
+    until(hangs, seconds=60, every=1.0, what="somebody waits for the collector")
 
 
 def _are_whole(spans: list[dict[str, Any]], *, runs: set[str]) -> None:
