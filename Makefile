@@ -8,7 +8,7 @@ DEV_DEPS := $(VENV)/.dev
 DEMO_ENV := var/demo.env
 ARGS ?=
 
-.PHONY: demo test check check-types check-rules check-tests format clean
+.PHONY: demo test storm check check-types check-rules check-tests format clean
 
 # What one process has compiled no other has to: the tests start hundreds that import everything.
 unexport PYTHONDONTWRITEBYTECODE
@@ -20,6 +20,10 @@ demo: $(RUN_DEPS) $(DEMO_ENV)
 ## test: run every check and every test, on SQLite and on PostgreSQL with Redis
 test: check
 	@$(PYTHON) -m tests $(ARGS)
+
+## storm: the storm at its full size, 300 payments that change 5,000 times (with DATABASE_URL on PostgreSQL)
+storm: $(DEV_DEPS)
+	@STORM=full $(PYTHON) -m pytest -q -s tests/chaos/test_storm.py $(ARGS)
 
 ## check: formatting, lint, layers, types, deployment settings, migrations, imports of the tests
 check: $(DEV_DEPS)
