@@ -142,6 +142,7 @@ class _Attempt:
 
 
 def _transmit(letter: _Letter) -> None:
+    server = get_connection(settings.MAIL_BACKEND)
     message = EmailMessage(
         subject=letter.mail.subject,
         body=letter.mail.body,
@@ -149,9 +150,12 @@ def _transmit(letter: _Letter) -> None:
         to=[letter.recipient],
         # Nobody's holiday is to answer (https://www.rfc-editor.org/rfc/rfc3834#section-5).
         headers={"Auto-Submitted": "auto-generated"},
-        connection=get_connection(settings.MAIL_BACKEND),
+        connection=server,
     )
-    message.send()
+    try:
+        message.send()
+    finally:
+        server.close()  # Django leaves it open where the server refuses us
 
 
 # The rows

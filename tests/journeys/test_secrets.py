@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as in_force
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
@@ -30,11 +30,13 @@ from integrator.accounts import tokens
 from integrator.accounts.roles import Role
 from monitoring.cursor import START
 from monitoring.fragments import Edition, News, Reader
+from monitoring.models import AlertChannel
 from tests.answered import said
 from tests.builders import a_person, a_workspace
 from tests.integration.api.routes import rest_routes
 from tests.integration.restoring import all_that_is_stored, tools_are_there
 from tests.journeys.bridge import CONSUMER_KEY, KEY, PRIVATE_PEM, Bridge, until
+from tests.journeys.outsiders import Outsiders, outsiders
 from tests.journeys.test_faults import WRITES
 
 OTHER_KEY = "sk_test_canaryOther4eC39HqLyjW"
@@ -67,16 +69,18 @@ def logs() -> Iterator[io.StringIO]:
 class Installation:
     """A bridge whose secrets are known to the test, after a day of work."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, others: Outsiders) -> None:
         now = timezone.now()
-        self.bridge = bridge
+        self.bridge, self.others = bridge, others
         self.axel = a_person("axel@acme.test", Role.ADMIN, password=PASSWORD)
         _, self.token = tokens.create(
             workspace=a_workspace(), user=self.axel, name="canary", role=Role.ADMIN,
             expires_at=now + timedelta(days=1), actor="axel", now=now,
         )  # fmt: skip
         connections.add_webhook_endpoint(connection=bridge.pair.stripe, secret=SIGNING, actor="axel", now=now)
+        others.enter(self.axel)
         self.work()
+        others.refuse()
         self.session = vault.unseal(
             AccessToken.objects.get().ciphertext, owner=f"token:{bridge.pair.salesforce_id}"
         ).decode()
@@ -111,23 +115,24 @@ class Installation:
             "Salesforce session": self.session.rpartition("!")[2],
             "API token": self.token,
             "password": PASSWORD,
-            "data key": settings.ENCRYPTION_KEYS[0],
-            "SECRET_KEY": settings.SECRET_KEY,
+            "data key": in_force.ENCRYPTION_KEYS[0],
+            "SECRET_KEY": in_force.SECRET_KEY,
             "card number": CARD,
             "card number without gaps": CARD.replace(" ", ""),
             "key in a description": PASTED,
-        }
+        } | self.others.secrets()
 
     def found_in(self, text: str) -> set[str]:
         return {name for name, secret in self.secrets().items() if secret in text}
 
 
 @pytest.fixture
-def installation(logs: io.StringIO, bridge: Bridge) -> Installation:
-    made = Installation(bridge)
-    assert Run.objects.filter(fate="applied").exists()
-    assert DeadLetter.objects.exists()
-    return made
+def installation(logs: io.StringIO, bridge: Bridge, settings: Any) -> Iterator[Installation]:
+    with outsiders(settings) as others:
+        made = Installation(bridge, others)
+        assert Run.objects.filter(fate="applied").exists()
+        assert DeadLetter.objects.exists()
+        yield made
 
 
 def test_no_log_line_holds_a_secret(installation: Installation, logs: io.StringIO) -> None:
@@ -142,7 +147,7 @@ def test_no_log_line_holds_a_secret(installation: Installation, logs: io.StringI
 
 def pages(client: Client) -> Iterator[tuple[str, str]]:
     """Yield every page that can be come to by links from the overview, with its text."""
-    known, left = {"/w/acme/dev/"}, ["/w/acme/dev/"]
+    known, left = {"/w/acme/dev/", "/accounts/2fa/"}, ["/w/acme/dev/", "/accounts/2fa/"]
     while left and len(known) < 300:
         address = left.pop(0)
         answer = client.get(address, follow=True)
@@ -161,6 +166,7 @@ def test_no_page_shows_a_secret(installation: Installation) -> None:
     shown = dict(pages(client))
 
     wanted = {Run.objects.latest("id").public_id, installation.bridge.pair.stripe.public_id}
+    wanted |= {"alerts/channels/", "settings/status/"}
     assert all(any(name in address for address in shown) for name in wanted)
     assert len(shown) > 15
     found = {address: installation.found_in(text) for address, text in shown.items()}
@@ -177,6 +183,7 @@ def real(path: str, bridge: Bridge) -> str:
         "events/0": f"events/{Event.objects.latest('id').pk}",
         "runs/0": f"runs/{Run.objects.latest('id').public_id}",
         "dead-letters/0": f"dead-letters/{DeadLetter.objects.latest('id').public_id}",
+        "alert-channels/0": f"alert-channels/{AlertChannel.objects.latest('id').public_id}",
     }.items():
         path = path.replace(prefix, found)
     return path
@@ -192,6 +199,7 @@ def test_no_answer_of_the_interface_holds_a_secret(installation: Installation) -
                for path in paths | every_run | every_event}  # fmt: skip
 
     assert sum(answer.status_code == 200 for answer in answers.values()) > 12
+    assert {answers[path].status_code for path in answers if path.startswith("alert-channels/")} == {200}
     found = {path: installation.found_in(answer.content.decode()) for path, answer in answers.items()}
     assert {path: names for path, names in found.items() if names} == {}
 

@@ -43,9 +43,9 @@ class Letterbox:
 
 
 @contextmanager
-def listening(letterbox: Letterbox, port: int) -> Iterator[None]:
-    """Run the server on `port`."""
-    server = Controller(letterbox, hostname=HOST, port=port)
+def listening(letterbox: Letterbox, port: int, **options: Any) -> Iterator[None]:
+    """Run the server on `port`; `options` are those of the library's servers."""
+    server = Controller(letterbox, hostname=HOST, port=port, **options)
     server.start()
     try:
         yield
