@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -78,6 +80,15 @@ class OtherSide(APIException):
     default_code = "other_side"
 
 
+class Busy(APIException):
+    """The database cannot be asked now: it is away, locked, or all connections to it are taken."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "The database does not answer now. Please try again in a moment."
+    default_code = "busy"
+    wait = 5  # seconds
+
+
 def problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """
     Describe `error` as RFC 9457 wants it, with one entry in `errors` for each field at fault.
@@ -102,6 +113,9 @@ def _as_api_exception(error: Exception) -> Exception:
             return NotFound("There is nothing here.")
         case PermissionDenied():
             return Denied()
+        case OperationalError() | InterfaceError():
+            log.warning("database.unavailable", exc_info=error)
+            return Busy()
         case _:
             return error
 
@@ -167,7 +181,11 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a fault of ours without telling how it came about."""
+    """Answer a fault of ours without telling how it came about, or that the database cannot be asked now."""
+    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+        answer = _whole_page(request, Busy.status_code, Busy.default_detail)
+        answer["Retry-After"] = str(Busy.wait)
+        return answer
     return _whole_page(
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,

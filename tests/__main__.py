@@ -54,6 +54,8 @@ ON_BOTH_DATABASES = (
     "tests/chaos/test_clocks_disagree.py",
     "tests/chaos/test_nothing_is_lost.py",
     "tests/chaos/test_receiver_killed.py",
+    "tests/chaos/test_all_connections_taken.py",
+    "tests/chaos/test_mixed_versions.py",
 )
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 # Its time is bounded. `make test` on a machine of one's own runs these as well, and so should every night.

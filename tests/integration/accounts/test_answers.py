@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import InterfaceError, OperationalError
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
@@ -61,6 +63,34 @@ def test_a_fault_of_ours_tells_nothing_and_needs_no_database(path):
 
     assert answer.status_code == 500
     assert "fault of ours" in answer.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OperationalError("couldn't get a connection after 5.00 sec"),
+        InterfaceError("connection already closed"),
+    ],
+    ids=["no connection", "a lost one"],
+)
+def test_that_the_database_does_not_answer_is_no_fault_and_says_when_to_come_back(monkeypatch, failure):
+    a_workspace()
+    client = Client(raise_request_exception=False)
+    client.force_login(a_person("ada@acme.test", Role.ADMIN))
+
+    def broken(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(QuerySet, "_fetch_all", broken)
+    page, answer = client.get("/w/acme/dev/"), client.get("/api/v1/events/")
+
+    assert (page.status_code, answer.status_code) == (503, 503)
+    assert page["Retry-After"] == answer["Retry-After"] == "5"
+    assert "The database does not answer now. Please try again in a moment." in page.content.decode()
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["title"] == "Service Unavailable"
+    assert "connection" not in answer.content.decode()
 
 
 def test_a_refusal_is_a_toast_for_htmx():
