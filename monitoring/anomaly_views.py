@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from django.db.models import Q
@@ -16,9 +16,10 @@ from flows.views.answers import done
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.kernel.refusals import Unacceptable
 from integrator.web import Page, refuse
-from monitoring import alerts, anomaly_decisions, anomaly_pages, bands, watching
+from monitoring import alerts, anomaly_decisions, anomaly_pages, bands, charting, watching
 from monitoring.anomaly_knobs import muted
 from monitoring.anomaly_models import AlreadyOver, Anomaly
+from monitoring.charts import Chart
 from monitoring.models import Alert
 
 HOURS = {1: "for an hour", 8: "for 8 hours", 24: "for a day", 168: "for a week"}
@@ -60,8 +61,13 @@ def anomaly_list(request: HttpRequest, workspace: str, environment: str) -> Http
             "metric": metric,
             "choices": [(name, bands.SHOWN[name][0]) for name in shown.metrics],
             "band": shown.band(metric, now=now),
+            "chart": _chart(shown, metric, now, context["workspace"].zone),
         }
     return render(request, "monitoring/anomalies.html", context)
+
+
+def _chart(shown: watching.Watched, metric: str, now: datetime, zone: tzinfo) -> Chart:
+    return charting.band(shown.points(metric, now=now), metric=metric, now=now, zone=zone)
 
 
 @require("alerts.view")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
@@ -20,7 +21,8 @@ from flows.views.answers import done
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.kernel.refusals import Unacceptable
 from integrator.web import refuse
-from monitoring import planner, spending, strokes
+from monitoring import charting, planner, spending
+from monitoring.charts import Chart
 from monitoring.planning import FULL, GATHERED, Change
 
 
@@ -51,8 +53,8 @@ class Reserve(forms.Form):
 class Charts:
     """What is drawn of a budget."""
 
-    days: strokes.Stack
-    line: strokes.Line | None
+    days: Chart
+    line: Chart | None
     used: float  # percent of what the org allows
     ours: float
     kept: float
@@ -85,7 +87,7 @@ def budget(request: HttpRequest, workspace: str, environment: str, connection: s
         "budget": drawn,
         "connection": found,
         "others": [one for one in planner.connections_of(environment_of(request)) if one != found],
-        "charts": _charts(drawn),
+        "charts": _charts(drawn, scope_of(request).workspace.zone),
         "priorities": FlowPriority.Priority.choices,
         "largest": planner.LARGEST_RESERVE,
         "form": form,
@@ -138,17 +140,14 @@ def priority(request: HttpRequest, workspace: str, environment: str, connection:
     )
 
 
-def _charts(drawn: planner.Budget) -> Charts:
-    labels = [f"{day:%a %-d %b}" for day in drawn.days.days]
-    series = [(name, calls) for name, (_, calls) in zip(drawn.names, drawn.days.by_cause, strict=True)]
-    outlook = drawn.outlook
+def _charts(drawn: planner.Budget, zone: ZoneInfo) -> Charts:
+    days, outlook = charting.days(drawn.names, drawn.days), drawn.outlook
     if outlook is None:
-        return Charts(strokes.stacked(labels, series), None, 0.0, 0.0, 0.0)
+        return Charts(days, None, 0.0, 0.0, 0.0)
     limit, allowed = outlook.allowance.limit, outlook.allowance.ours
-    values = [point.used for point in outlook.forecast.points]
     return Charts(
-        days=strokes.stacked(labels, series),
-        line=strokes.line(values, marks=[allowed, limit]),
+        days=days,
+        line=charting.outlook(outlook.forecast, ours=allowed, limit=limit, zone=zone),
         used=round(min(100.0, 100 * outlook.allowance.used / limit), 1),
         ours=round(100 * allowed / limit, 1),
         kept=round(100 - 100 * allowed / limit, 1),

@@ -18,10 +18,9 @@ from flows.publishing import off_since
 from flows.queries import progress
 from integrator.accounts.models import Environment
 from integrator.kernel.redact import redact_text
-from monitoring import hours, payments, spending, standing, tidings
+from monitoring import charting, hours, payments, spending, standing, tidings
 from monitoring.conditions import Severity
 from monitoring.models import Alert, AlertDelivery, AlertNotice, Duty
-from monitoring.shown import bars
 from monitoring.throughput import last_hour, latencies, waiting_since
 from monitoring.words import duration
 
@@ -312,11 +311,10 @@ def dashboard(environment: Environment, *, now: datetime) -> Mapping[str, Any]:
         "off": flows_off(environment),
         "started": started(environment),
         "connected": Connection.objects.filter(environment=environment).exists(),
-        "bars": bars([(f"{minute.at:%H:%M} UTC", minute.received, minute.applied) for minute in minutes]),
+        "throughput": charting.throughput(minutes, zone=environment.workspace.zone),
+        "lag": charting.lag(minutes, zone=environment.workspace.zone),
         "received": sum(minute.received for minute in recent) / elapsed,
         "applied": sum(minute.applied for minute in recent) / elapsed,
-        "received_hour": sum(minute.received for minute in minutes),
-        "applied_hour": sum(minute.applied for minute in minutes),
         "oldest": oldest,
         "oldest_age": duration(max(now - oldest, timedelta(0))) if oldest else "",
         "behind": bool(oldest and now - oldest > MINUTE),

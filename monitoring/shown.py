@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,43 +169,3 @@ def _leaf(value: Any, key: str) -> Node:
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}… ({len(text):,} characters)"
     return Node(key, "text", text)
-
-
-# A bar chart, drawn by the server
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One minute of the chart: two bars side by side, in the chart's own coordinates (0 to 100 downwards)."""
-
-    x: float
-    half: float  # width of one of the two
-    middle: float
-    received: float  # heights
-    applied: float
-    received_top: float
-    applied_top: float
-    label: str
-
-
-def bars(minutes: Sequence[tuple[str, int, int]], *, width: float = 600.0) -> list[Bar]:
-    """Return bars for each (label, received, applied), scaled so that the highest fills the chart."""
-    highest = max((max(received, applied) for _, received, applied in minutes), default=0) or 1
-    slot = width / max(len(minutes), 1)
-    drawn = []
-    for place, (label, received, applied) in enumerate(minutes):
-        left, half = place * slot + slot * 0.12, slot * 0.37
-        tall, low = received / highest * 100, applied / highest * 100
-        drawn.append(
-            Bar(
-                x=round(left, 2),
-                half=round(half, 2),
-                middle=round(left + half, 2),
-                received=round(tall, 2),
-                applied=round(low, 2),
-                received_top=round(100 - tall, 2),
-                applied_top=round(100 - low, 2),
-                label=f"{label}: {received:,} received, {applied:,} applied",
-            )
-        )
-    return drawn

@@ -14,6 +14,9 @@ const RECONNECTING = [1006, 1011, 1012, 1013]; // hx-ws comes back by itself aft
 // Lists of what waits for a person, and the number of the navigation that tells when they change.
 const COUNTED = { letters: "nav-dead", questions: "nav-questions" };
 
+// What somebody has opened stays open.
+const beforeAttributeUpdated = (name, element) => !(name === "open" && element.matches("details"));
+
 function follow() {
   const topics = root.dataset.topics.split(" ").filter(Boolean);
   const unseen = new Set();
@@ -58,7 +61,7 @@ function follow() {
       const target = document.getElementById(part.id);
       if (!target) continue;
       const before = target.textContent;
-      Idiomorph.morph(target, part, { morphStyle: "outerHTML", ignoreActiveValue });
+      Idiomorph.morph(target, part, { morphStyle: "outerHTML", ignoreActiveValue, callbacks: { beforeAttributeUpdated } });
       const now = document.getElementById(part.id);
       if (part.dataset.run && now.textContent !== before) {
         now.classList.add("fresh");

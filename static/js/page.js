@@ -92,6 +92,7 @@ function localise(root) {
     const utc = `${moment.toISOString().slice(0, 19).replace("T", " ")} UTC`;
     element.title = element.dataset.style === "ago" ? `${day} ${year}, ${time}${timeZone ? ` ${timeZone}` : ""} · ${utc}` : `${ago(moment)} · ${utc}`;
   }
+  for (const tick of root.querySelectorAll("text[data-at]")) tick.textContent = minute.format(new Date(tick.dataset.at));
 }
 
 localise(document);

@@ -41,6 +41,7 @@ from monitoring.models import Alert  # noqa: E402  # as above
 from tests.browser import compared, deals, impacts, known, linked, mapping, merged, odd, passed, quotes, town  # noqa: E402  # as above
 from tests.browser.desk import AT_DESK  # noqa: E402  # as above
 from tests.browser.hostile import build_oddly  # noqa: E402  # as above
+from tests.browser.measured import build as measured  # noqa: E402  # as above
 from tests.browser.rows import (  # noqa: E402  # as above
     HOSTILE,
     a_hostile_act,
@@ -376,7 +377,7 @@ ORDERS = (
 )  # fmt: skip
 CALLS: dict[str, Callable[..., Any]] = {call.__name__: call for call in ORDERS}
 CALLS |= town.CALLS
-CALLS |= {"deals": lambda: deals.build(_pair())}
+CALLS |= {"deals": lambda: deals.build(_pair()), "measure": lambda: measured(_pair())}
 CALLS |= {"lack": lambda external_id: lacking(_pair(), external_id)}
 CALLS |= {
     "looked_at_merge": lambda: merged.looked_at(_pair()),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.cache import cache
@@ -15,7 +17,7 @@ from django.utils import timezone
 from connectors.models import Connection
 from flows import publishing
 from flows.dispatch import SWITCHED_OFF
-from flows.models import Attempt, Event, Link, Notice, Pair, Run
+from flows.models import Attempt, DeadLetter, Event, Link, Notice, Pair, Run
 from flows.queries import first_id
 from monitoring import payments, queries, throughput
 from monitoring.models import ConservationHour
@@ -59,6 +61,14 @@ def an_applied_run(pair: Pair, *, took: float, ago: float = 60) -> Run:
         run=run, started_at=finished, finished_at=finished, outcome="done", trace=b"not opened here"
     )
     return run
+
+
+def a_dead_letter(pair: Pair, *, at: datetime) -> None:
+    """Let an event have become a dead letter at some moment."""
+    event = an_event(pair.stripe)
+    DeadLetter.objects.create(
+        event=event, error_class="internal", message="", suggestion="", fingerprint="f", created_at=at
+    )
 
 
 def test_an_empty_environment_shows_the_first_steps(overview: Any) -> None:
@@ -168,6 +178,63 @@ def test_the_last_hour_is_counted_minute_by_minute(pair: Pair) -> None:
     assert sum(minute.applied for minute in minutes) == 2
     again = throughput.last_hour(pair.environment, now=timezone.now())
     assert sum(minute.received for minute in again) == 2
+
+
+def test_each_minute_tells_its_dead_letters_and_how_long_what_was_applied_took(pair: Pair) -> None:
+    a_live_flow(pair)
+    now = timezone.now().replace(second=30)
+    for took in (0.1, 0.2, 0.3, 0.4, 5.0):
+        an_applied_run(pair, took=took, ago=(timezone.now() - now).total_seconds() + 600)
+    a_dead_letter(pair, at=now - timedelta(minutes=3))
+    elsewhere = a_pair(pair.environment.workspace.environments.get(slug="production"))
+    a_dead_letter(elsewhere, at=now - timedelta(minutes=3))
+
+    for _ in range(2):  # the second time most minutes are remembered
+        minutes = throughput.last_hour(pair.environment, now=now)
+
+        assert [(59 - at, one.dead) for at, one in enumerate(minutes) if one.dead] == [(3, 1)]
+        assert [(59 - at, one.half, one.nearly_all) for at, one in enumerate(minutes) if one.applied] == [
+            (10, 0.3, 5.0)
+        ]
+
+
+def test_of_a_busy_minute_a_part_tells_how_long_it_took(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throughput, "SAMPLE", 4)
+    a_live_flow(pair)
+    now = timezone.now().replace(second=0) + timedelta(seconds=30)
+    for ago, took in [(120, 1.0)] * 12 + [(300, 7.0)]:
+        an_applied_run(pair, took=took, ago=ago + (timezone.now() - now).total_seconds())
+
+    with CaptureQueriesContext(connection) as asked:
+        minutes = throughput.last_hour(pair.environment, now=now)
+
+    assert [(one.applied, one.half) for one in minutes if one.applied] == [(1, 7.0), (12, 1.0)]
+    assert sum("% 3" in one["sql"] for one in asked.captured_queries) == 1  # every third of the twelve
+
+
+def test_the_charts_have_axes_and_say_every_value(overview: Any, pair: Pair) -> None:
+    pair.environment.workspace.move_to("Asia/Kolkata")
+    a_live_flow(pair)
+    for took in (0.2, 0.2, 4.0):
+        an_applied_run(pair, took=took)
+
+    shown = overview()
+
+    assert "Last hour: Applied 3, Dead letters 0, Received 3" in shown
+    assert "Last hour: 95 % within 4 s, Half within 200 ms" in shown
+    assert '<text x="100%" y="0.0%">3</text>' in shown
+    minute = (timezone.now() - timedelta(seconds=60)).astimezone(ZoneInfo("Asia/Kolkata"))
+    row = rf'{minute:%H}:\d\d IST</time></th><td class="num">3</td><td class="num">0</td>'
+    assert re.search(row, shown)
+
+
+def test_without_anything_applied_there_is_no_chart_of_how_long_it_took(overview: Any, pair: Pair) -> None:
+    an_event(pair.stripe)
+
+    shown = overview()
+
+    assert 'id="plot-throughput"' in shown
+    assert 'id="plot-lag"' not in shown
 
 
 def test_half_and_nearly_all_are_applied_within(pair: Pair) -> None:

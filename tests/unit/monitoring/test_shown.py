@@ -65,14 +65,3 @@ def test_a_tree_survives_any_depth() -> None:
         node = node.children[0]
 
     assert node.text == "nested too deeply to show"
-
-
-def test_the_highest_bar_fills_the_chart() -> None:
-    low, high = shown.bars([("12:00", 5, 1), ("12:01", 10, 10)])
-
-    assert (high.received, high.received_top) == (100, 0)
-    assert (low.received, low.applied) == (50, 10)
-
-
-def test_a_chart_of_nothing_is_flat() -> None:
-    assert [bar.received for bar in shown.bars([("12:00", 0, 0)])] == [0]
