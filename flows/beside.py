@@ -38,6 +38,15 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A field of a record that is otherwise than what was to be saved."""
+
+    label: str
+    is_: str
+    would: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One line of the waterfall: from where to where it is drawn, in hundredths of the width."""
 
@@ -58,6 +67,8 @@ class Column:
     score: str
     percent: int
     note: str = ""
+    points: float = 0.0  # `score` as a number
+    changes: Sequence[Change] = ()  # of what was to be saved, fields that are told and are not so here
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,12 @@ def _column(
         # A person is asked because nobody is sure.
         percent=min(99, max(1, round(100 * chance(score)))),
         note=_text(one.get("note")),
+        points=score,
+        changes=[
+            Change(label, _text(one["values"].get(name)), would)
+            for name, label in names.items()
+            if (would := _text(mine.get(name))) and would != _text(one["values"].get(name))
+        ],
     )
 
 

@@ -142,13 +142,34 @@ def of(review: Review, *, values: bool) -> Asked:
 
 def names_of(rows: Iterable[Review]) -> dict[int, str]:
     """Return by its number what the customer of each of `rows` is called that asks who a customer is."""
-    found = {}
-    for review in rows:
-        told = _evidence(review)[0].get("told") if review.kind == Review.Kind.DUPLICATE else None
-        names = [told.get(name) for name in _TOLD_NAMES] if isinstance(told, Mapping) else []
-        if name := next((name for name in names if isinstance(name, str) and name.strip()), ""):
-            found[review.pk] = name[:_LONGEST_NAME]
-    return found
+    return {pk: one.name for pk, one in summaries_of(rows).items() if one.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a list says of a question about a duplicate: a name, and how likely its likest record is."""
+
+    name: str = ""
+    percent: int | None = None
+    points: float = 0.0  # which tell more than percents where it is nearly certain
+
+
+def summaries_of(rows: Iterable[Review]) -> dict[int, Summary]:
+    """Return by its number what a list says of each of `rows` that asks about a duplicate."""
+    return {
+        review.pk: _summary(_evidence(review)[0]) for review in rows if review.kind == Review.Kind.DUPLICATE
+    }
+
+
+def _summary(evidence: Mapping[str, Any]) -> Summary:
+    told = evidence.get("told")
+    names = [told.get(name) for name in _TOLD_NAMES] if isinstance(told, Mapping) else []
+    name = next((name for name in names if isinstance(name, str) and name.strip()), "")
+    found = beside.of(evidence) if evidence.get("customer") else None
+    likest = max(found.columns.values(), key=lambda one: one.points, default=None) if found else None
+    if likest is None:
+        return Summary(name[:_LONGEST_NAME])
+    return Summary(name[:_LONGEST_NAME], likest.percent, likest.points)
 
 
 def choices_of(
@@ -162,6 +183,14 @@ def choices_of(
     return [
         _choice(number, option, values or not _is_record(review, option), records or {})
         for number, option in enumerate(review.options, 1)
+    ]
+
+
+def records_of(review: Review) -> list[Choice]:
+    """Return those options of `review` that stand for records."""
+    choices = choices_of(review, values=True)
+    return [
+        choice for choice, option in zip(choices, review.options, strict=True) if _is_record(review, option)
     ]
 
 

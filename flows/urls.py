@@ -75,6 +75,7 @@ urlpatterns: list[URLPattern] = [
     path("questions/", reviews.questions, name="questions"),
     path("questions/<str:review>/", reviews.question, name="question"),
     path("questions/<str:review>/answer/", reviews.answer, name="answer"),
+    path("questions/<str:review>/foretell/", reviews.foretell, name="foretell"),
     path("questions/<str:review>/decide/", reviews.decide, name="decide"),
     path("questions/<str:review>/discard/", reviews.discard, name="discard_question"),
     path("effects/", effects.listed, name="effects"),

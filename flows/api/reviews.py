@@ -14,7 +14,7 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from flows import evidence, reviews
+from flows import evidence, overwriting, reviews
 from flows.engine import approving
 from flows.models import Review
 from flows.models.runs import IllegalTransition
@@ -133,6 +133,34 @@ def _choices(given: Mapping[str, Any]) -> dict[str, reviews.Choice]:
     return {name: reviews.Choice(one["take"], one["value"]) for name, one in fields.items()}
 
 
+class WouldChangeSerializer(serializers.Serializer[Any]):
+    """A field that would be another than it is."""
+
+    field = serializers.CharField()
+    now = serializers.JSONField(source="is_", help_text="What stands there; null also where it is not known.")
+    would = serializers.JSONField(help_text="What would stand there.")
+    state = serializers.ChoiceField(choices=["new", "changed", "unknown"])
+
+
+class WrittenSerializer(serializers.Serializer[Any]):
+    """A record that would be saved."""
+
+    object = serializers.CharField(source="compared.record.object")
+    key = serializers.CharField(source="compared.record.key", help_text="Its id, or its external id.")
+    exists = serializers.BooleanField(source="compared.exists")
+    is_chosen = serializers.BooleanField(help_text="It is the record that the answer names.")
+    changes = WouldChangeSerializer(source="rows", many=True)
+
+
+class ForetoldSerializer(serializers.Serializer[Any]):
+    """What would be written if a record is the answer."""
+
+    answer = serializers.CharField(source="id")
+    records = WrittenSerializer(many=True)
+    ending = serializers.CharField(help_text="How the run would end, as trials say it.")
+    reason = serializers.CharField(help_text="Where it would not get to an end.")
+
+
 class ReasonSerializer(serializers.Serializer[Any]):
     """Why the run is not to go on."""
 
@@ -183,13 +211,14 @@ class QuestionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedVi
     lookup_field = "public_id"
     lookup_url_kwarg = "id"
     lookup_value_regex = PUBLIC_ID
-    conflicts = (reviews.AlreadyHandled, IllegalTransition)
+    conflicts = (reviews.AlreadyHandled, IllegalTransition, overwriting.NotTold)
     permissions: ClassVar[dict[str, str]] = {
         "list": "runs.view",
         "retrieve": "runs.view",
         "answer": "reviews.answer",
         "decide": "approvals.decide",
         "discard": "reviews.answer",
+        "foretell": "runs.payload",
     }
 
     def get_serializer_class(self) -> type[QuestionSerializer]:
@@ -247,6 +276,21 @@ class QuestionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedVi
         """End the run without doing what it was for, and say why."""
         given = self.read(ReasonSerializer)
         return self._shown(reviews.discard(review=self.get_object(), reason=given["reason"], **self.by()))
+
+    @extend_schema(
+        summary="Foretell what answers would write",
+        description="Tries the run with each record that may be answered, and says which fields would be "
+        "others than they are now. Both systems are read at that moment; nothing is written.",
+        request=None,
+        responses={200: ForetoldSerializer(many=True), **refusals(403, 404, 409)},
+    )
+    @action(methods=["POST"], detail=True, pagination_class=None, filterset_class=None)
+    def foretell(self, request: Request, id: str) -> Response:
+        """Say what would be written over in each record."""
+        review = self.get_object()
+        if not overwriting.is_asked_about_records(review):
+            raise overwriting.NotTold("This is no open question about records.")
+        return Response(ForetoldSerializer(overwriting.foretell(review=review, **self.by()), many=True).data)
 
     def _shown(self, review: Review) -> Response:
         found = self.within(self.queryset.all()).get(pk=review.pk)

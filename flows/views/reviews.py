@@ -15,15 +15,19 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import trigger_client_event
 
 from connectors.salesforce.merging import MERGEABLE
-from flows import evidence, reviews
+from flows import evidence, overwriting, reviews
 from flows.engine import approving
+from flows.finding import Place
 from flows.forms import Answer, Discard
 from flows.models import Review
+from flows.questions import about, likeliest
 from flows.views.answers import done
 from integrator.accounts.access import Scope, environment_of, require, scope_of
 from integrator.accounts.models import Environment
 from integrator.web import Page, refuse
 
+LONGEST_WANTED = 255
+LIKELIEST = "likely"
 WITH_ALL = ("run__event", "run__flow", "run__version", "pair__salesforce")
 
 
@@ -35,16 +39,24 @@ def questions(request: HttpRequest, workspace: str, environment: str) -> HttpRes
     kind = request.GET.get("kind", "")
     kind = kind if kind in Review.Kind.values else ""
     found, scope = _all(here).filter(**({"kind": kind} if kind else {})), scope_of(request)
-    page = Page.of(found.filter(closed_at__isnull=not past).select_related(*WITH_ALL), request)
-    names = evidence.names_of(page.rows) if scope.can("runs.payload") else {}
+    wanted, values = request.GET.get("q", "").strip()[:LONGEST_WANTED], scope.can("runs.payload")
+    if wanted:
+        found = about(found, wanted, Place.of(here), values=values)
+    shown = found.filter(closed_at__isnull=not past).select_related(*WITH_ALL)
+    by_likelihood = values and request.GET.get("sort") == LIKELIEST
+    page = Page(likeliest(shown, most=50), "", "") if by_likelihood else Page.of(shown, request)
+    told = evidence.summaries_of(page.rows) if values else {}
     context = {
         "page": page,
-        "rows": [(one, names.get(one.pk, "")) for one in page.rows],
+        "rows": [(one, told.get(one.pk)) for one in page.rows],
         "past": past,
         "open_count": found.open().count(),
         "closed_count": found.filter(closed_at__isnull=False).count(),
         "kind": kind,
         "kinds": Review.Kind.choices,
+        "wanted": wanted,
+        "may_sort": values,
+        "by_likelihood": by_likelihood,
         "workspace": scope.workspace,
         "environment": here,
     }
@@ -55,20 +67,43 @@ def questions(request: HttpRequest, workspace: str, environment: str) -> HttpRes
 @require_GET
 def question(request: HttpRequest, workspace: str, environment: str, review: str) -> HttpResponse:
     """Show one question with its evidence and its answers."""
-    here, scope = environment_of(request), scope_of(request)
+    return render(request, "flows/question.html", _shown(request, _one(request, review)))
+
+
+@require("runs.payload")
+@require_POST
+def foretell(request: HttpRequest, workspace: str, environment: str, review: str) -> HttpResponse:
+    """Say of each record that may be answered what the run would then write; that asks the live systems."""
     found = _one(request, review)
+    if not overwriting.is_asked_about_records(found):
+        return _too_late(request, "This question is no longer open.")
+    try:
+        told = overwriting.foretell(review=found, actor=scope_of(request).actor, now=timezone.now())
+        context: dict[str, Any] = {"foretold": told}
+    except overwriting.NotTold as refusal:
+        context = {"not_foretold": str(refusal)}
+    if getattr(request, "htmx", False):
+        return render(request, "flows/_foretold.html", context)
+    return render(request, "flows/question.html", _shown(request, found) | context)
+
+
+def _shown(request: HttpRequest, found: Review) -> dict[str, Any]:
+    """Return what the page of a question shows."""
+    here, scope = environment_of(request), scope_of(request)
     asked = evidence.of(found, values=scope.can("runs.payload") or reviews.is_asked(found, who(scope)))
-    context = {
+    place = {"workspace": scope.workspace.slug, "environment": here.slug}
+    return {
         "review": found,
         "run": found.run,
         "asked": asked,
-        "merge_url": _merge_url(found, asked, {"workspace": workspace, "environment": environment}),
+        "merge_url": _merge_url(found, asked, place),
+        "foretells": scope.can("runs.payload") and overwriting.is_asked_about_records(found),
+        "saves_over": overwriting.saves_over(found),
         "approval": approval_of(found, scope),
         "next": _all(here).open().exclude(pk=found.pk).order_by("id").first(),
         "workspace": scope.workspace,
         "environment": here,
     }
-    return render(request, "flows/question.html", context)
 
 
 def _merge_url(review: Review, asked: evidence.Asked, place: dict[str, str]) -> str:

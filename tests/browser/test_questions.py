@@ -6,10 +6,14 @@ import re
 from typing import Any
 
 import pytest
+from django.template.loader import render_to_string
 from playwright.sync_api import Browser, Page, expect
 
+from flows.overwriting import Foretold, Written
+from flows.trials.current import Compared, Row
+from flows.trials.results import Record
 from tests.browser.conftest import Theatre
-from tests.browser.looking import Watch, findings, overflow
+from tests.browser.looking import Watch, findings, overflow, resized
 
 pytestmark = pytest.mark.browser
 
@@ -135,6 +139,31 @@ def test_on_a_phone_records_stand_one_under_the_other(
     expect(page.locator("#question")).to_contain_text("Answered by root@acme.test")
     assert theatre.do("state_of", run=made["run"]) == "ready"
     context.close()
+
+
+# What an answer would write over
+
+
+def test_what_would_be_written_is_asked_for_by_keys_alone_and_stands_under_each_record(
+    page: Page, theatre: Theatre
+) -> None:
+    # In the words of the server, whose tests are others: here it would ask an org that is not there.
+    row = Row("Phone", "555-2", "555-1 and more that is as long as a value may well be", "changed")
+    written = Written(Compared(Record("Account", "Id", SECOND, {}), "read", True, [row]), is_chosen=True)
+    told = [Foretold(SECOND, name, [written], "done") for name in ("Acme", "Acme Ltd")]
+    html = render_to_string("flows/_foretold.html", {"foretold": told})
+    page.route("**/foretell/", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.goto(theatre.at(f"questions/{theatre.ids['duplicate']}/"))
+
+    page.get_by_role("button", name="What would be written?").press("Enter")
+
+    shown = page.locator("#foretold section")
+    expect(shown).to_have_count(2)
+    expect(shown.first).to_contain_text("555-1")
+    expect(shown.first.locator("ins")).to_have_text("555-2")
+    assert findings(page) == []
+    resized(page, 390)
+    assert overflow(page) <= 0
 
 
 # What was left out, and what is held

@@ -55,6 +55,38 @@ def test_questions_are_narrowed_by_their_kind(reader: Reader, pair: Pair, live: 
     assert len(links(reader.page("questions/", kind="nonsense"))) == 2
 
 
+def test_a_question_is_found_by_name_and_by_any_id(reader: Reader, pair: Pair, live: Deployment) -> None:
+    named, other = a_question(pair, a_duplicate("Grüner Wald AG")), a_question(pair, SURE)
+
+    for wanted in ("grüner w", named.public_id, named.run.public_id, "001000000000002aaa"):
+        page = reader.page("questions/", q=wanted)
+        assert links(page) == [named.public_id], wanted
+        assert f'value="{wanted}"' in page
+    assert links(reader.page("questions/", q=other.run.event.object_id)) == [other.public_id]
+    assert "No question fits" in reader.page("questions/", q="Nobody")
+    assert "No question fits" in reader.page("questions/", q="grüner", show="closed")
+
+
+def test_who_may_see_no_content_finds_nobody_by_name(client: Client, pair: Pair, live: Deployment) -> None:
+    review = a_question(pair, a_duplicate("Grüner Wald AG"))
+    vera = Reader(client, a_person("vera@acme.test", "viewer"))
+
+    assert links(vera.page("questions/", q="grüner")) == []
+    assert links(vera.page("questions/", q=review.public_id)) == [review.public_id]
+    assert "% likely" not in vera.page("questions/")
+
+
+def test_the_likeliest_duplicates_come_first_if_asked(reader: Reader, pair: Pair, live: Deployment) -> None:
+    likely, unlike = a_question(pair, a_duplicate()), a_question(pair, a_duplicate("Zwetschge KG"))
+    plain = a_question(pair, SURE)
+
+    newest, sorted_ = reader.page("questions/"), reader.page("questions/", sort="likely")
+
+    assert links(newest) == [plain.public_id, unlike.public_id, likely.public_id]
+    assert links(sorted_) == [likely.public_id, unlike.public_id, plain.public_id]
+    assert len(re.findall(r"\d+ % likely", newest)) == 2
+
+
 def test_the_navigation_counts_what_is_open_here(reader: Reader, pair: Pair, live: Deployment) -> None:
     a_question(pair)
     other = a_pair(an_environment("qa"))
