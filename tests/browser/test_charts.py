@@ -38,7 +38,6 @@ def told(chart: Locator) -> list[str]:
 def test_the_mouse_shows_the_values_of_the_minute_it_is_over(page: Page, theatre: Theatre) -> None:
     page.goto(theatre.at())
     chart = the_chart(page, "throughput")
-    before = told(chart)
     box = chart.locator("[data-plot]").bounding_box()
     assert box is not None
 
@@ -48,7 +47,7 @@ def test_the_mouse_shows_the_values_of_the_minute_it_is_over(page: Page, theatre
     expect(chart.locator("figcaption")).to_have_text(OF_THE_OVERVIEW)
     expect(chart.locator(".pointed")).not_to_have_attribute("visibility", "hidden")  # it has no width
     page.mouse.move(5, 5)
-    assert told(chart) == before
+    assert told(chart)[0] == "Last hour"  # its totals go on with the minutes
     expect(chart.locator(".pointed")).to_have_attribute("visibility", "hidden")
     page.mouse.click(box["x"] + box["width"] * (20.5 / 60), box["y"] + 30)
     page.keyboard.press("ArrowRight")
