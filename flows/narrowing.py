@@ -36,6 +36,17 @@ PERIODS: dict[str, tuple[str, timedelta]] = {
 }
 # Why events were ignored, where that is worth a look of its own.
 REASONS = {"off": SWITCHED_OFF}
+# How events came in: in words, and by which rows. Stripe lists events of every type, also those that the
+# webhooks do not ask for: what no flow wanted was not missed. Its index holds what did not come live.
+CAME: dict[str, tuple[str, Q]] = {
+    "delivered": ("Delivered", Q(origin=Event.Origin.LIVE)),
+    "found": (
+        "Found in Stripe’s list",
+        Q(origin=Event.Origin.WALK) & ~Q(origin=Event.Origin.LIVE) & ~Q(fate=Fate.IGNORED),
+    ),
+}
+
+SPAN = ("period", "since", "until")  # the filters that say when
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,10 @@ class Filters:
     type: str = ""
     connection: str = ""
     reason: str = ""
+    became: str = ""  # one fate of events, which a tab may have several of
+    came: str = ""
     currency: str = ""
+    handled: str = ""  # since when: runs have ended, events were taken up
     period: str = ""
     since: str = ""
     until: str = ""
@@ -99,8 +113,10 @@ class Filters:
         given = {name: str(query.get(name, "")).replace("\0", "").strip()[:LONGEST] for name in cls.__slots__}
         if given["period"] not in PERIODS:
             given["period"] = ""
-        if given["reason"] not in REASONS:
-            given["reason"] = ""
+        known = {"reason": REASONS, "became": Fate.values, "came": CAME}
+        given |= {name: "" for name, values in known.items() if given[name] not in values}
+        if moment(given["handled"]) is None:
+            given["handled"] = ""
         if not (given["version"].isascii() and given["version"].isdigit() and len(given["version"]) < 10):
             given["version"] = ""
         return cls(**given)
@@ -113,6 +129,20 @@ class Filters:
     def narrowed(self) -> bool:
         """Tell whether anything but the tab narrows the list."""
         return any(getattr(self, name) for name in self.__slots__ if name != "fate")
+
+    def narrow_by(self, *names: str) -> bool:
+        """Tell whether no other filters than those of these names narrow the list."""
+        return not any(getattr(self, name) for name in self.__slots__ if name not in names)
+
+    @property
+    def came_in_words(self) -> str:
+        """Return how events came in that the list is narrowed to."""
+        return CAME[self.came][0] if self.came else ""
+
+    @property
+    def handled_since(self) -> datetime | None:
+        """Return since when what the list shows was handled."""
+        return moment(self.handled)
 
     def as_query(self) -> dict[str, str]:
         """Return what an address says for these filters."""
@@ -165,6 +195,8 @@ def runs(place: Place, filters: Filters, *, now: datetime) -> Narrowed[Run]:
         found = found.filter(event__type=filters.type)
     if filters.currency:
         found = found.filter(currency=filters.currency.upper())
+    if since := filters.handled_since:
+        found = found.filter(finished_at__gte=since)
     if filters.q:
         found = found.filter(pk__in=finding.find(filters.q, place).runs)
     return between(found, "created_at", filters.times(now), place)
@@ -180,17 +212,26 @@ def events(place: Place, filters: Filters, *, now: datetime, by_fate: bool = Fal
     if filters.connection:
         connections = [_connection(place, filters.connection)]
     tab = tab_of(EVENT_TABS, filters.fate)
-    if tab.key or by_fate:
+    if tab.key or by_fate or filters.became or filters.came == "found":
         found: QuerySet[Event] = Event.objects.filter(tab.condition, connection__in=connections)
     else:
         found = finding.within(Event.objects.all(), "connection_id", connections)
-    if filters.type:
-        found = found.filter(type=filters.type)
-    if filters.reason:
-        found = found.filter(fate_reason=REASONS[filters.reason])
+    found = found.filter(_of_events(filters))
     if filters.q:
         found = found.filter(pk__in=finding.find(filters.q, place).events)
     return between(found, "received_at", filters.times(now), place)
+
+
+def _of_events(filters: Filters) -> Q:
+    """Return the condition of what events are narrowed to by columns of their own."""
+    condition = CAME[filters.came][1] if filters.came else Q()
+    told = {
+        "type": filters.type,
+        "fate_reason": REASONS.get(filters.reason),
+        "fate": filters.became,
+        "dispatched_at__gte": filters.handled_since,
+    }
+    return condition & Q(**{column: value for column, value in told.items() if value})
 
 
 def _versions(place: Place, filters: Filters) -> list[int]:
@@ -216,7 +257,7 @@ def between(
     rows: QuerySet[M], field: str, times: tuple[datetime | None, datetime | None], place: Place
 ) -> Narrowed[M]:
     """
-    Return those of `rows` whose `field` is not before the first of `times` and not after the second.
+    Return those of `rows` whose `field` is not before the first of `times` and before the second.
 
     Their numbers rise with time, so that no index of the time is needed, and no row beyond is looked at.
     """
@@ -225,7 +266,7 @@ def between(
     if since is not None:
         rows, low = rows.filter(**{f"{field}__gte": since}), _first_id(rows.model, field, since, place)
     if until is not None:
-        rows = rows.filter(**{f"{field}__lte": until})
+        rows = rows.filter(**{f"{field}__lt": until})  # so that an hour and the next share nothing
         high = _first_id(rows.model, field, until + 2 * OUT_OF_ORDER, place)
     return Narrowed(rows, low, high)
 

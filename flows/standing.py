@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -14,6 +15,7 @@ from flows.agreeing.sameness import kept
 from flows.engine import definition
 from flows.engine.definition import InvalidDocument
 from flows.models import Deployment, Link, LinkChange
+from flows.queries import first_id
 from flows.steps import both_ways, registry
 from flows.steps.two_way import POLICIES
 from integrator import vault
@@ -87,6 +89,16 @@ def search(rows: QuerySet[Link], text: str) -> QuerySet[Link]:
         Q(record_id=wanted) | Q(record_id__startswith=wanted) if len(wanted) in (15, 18) else Q(pk__in=[])
     )
     return rows.filter(Q(stripe_id=wanted) | Q(external_id=wanted) | record)
+
+
+def of_money(rows: QuerySet[Link], currency: str) -> QuerySet[Link]:
+    """Return those of `rows` that count as money in a currency of three letters."""
+    return rows.filter(amount__isnull=False, currency__in=[currency.upper(), currency.lower()])
+
+
+def first_synced_since(rows: QuerySet[Link], since: datetime) -> QuerySet[Link]:
+    """Return those of `rows` whose record was first saved at `since` or later."""
+    return rows.filter(first_synced_at__gte=since, pk__gte=first_id(Link, "first_synced_at", since))
 
 
 def _has(row: tuple[Any, ...], wanted: str) -> bool:

@@ -97,7 +97,7 @@ def counts(narrowed: Narrowed[Any], tabs: Sequence[Tab], *, indexed: Collection[
     Those that are `indexed` are counted by their index, all others among the newest rows of the table.
     """
     rows, others = narrowed.rows, [tab for tab in tabs if tab.key not in indexed]
-    counted = {tab.key: _counted(rows, tab) for tab in tabs if tab.key in indexed}
+    counted = {tab.key: _counted(narrowed, tab) for tab in tabs if tab.key in indexed}
     if others:
         lowest, highest = _ends(rows.model, narrowed.low, narrowed.high)
         floor = max(highest - COUNTED, lowest - 1)
@@ -112,5 +112,8 @@ def counts(narrowed: Narrowed[Any], tabs: Sequence[Tab], *, indexed: Collection[
     return [counted[tab.key] for tab in tabs]
 
 
-def _counted(rows: QuerySet[Any], tab: Tab) -> Counted:
-    return Counted(tab, rows.filter(tab.condition).order_by()[: MOST_COUNTED + 1].count())
+def _counted(narrowed: Narrowed[Any], tab: Tab) -> Counted:
+    rows = narrowed.rows.filter(tab.condition)
+    if (narrowed.low, narrowed.high) != (0, LARGEST_ID):
+        rows = rows.filter(pk__gte=narrowed.low, pk__lte=narrowed.high)
+    return Counted(tab, rows.order_by()[: MOST_COUNTED + 1].count())

@@ -45,6 +45,7 @@ urlpatterns: list[URLPattern] = [
     path("runs.csv", sheets.of_runs, name="runs_csv"),
     path("events.csv", sheets.of_events, name="events_csv"),
     path("dead-letters.csv", sheets.of_letters, name="letters_csv"),
+    path("questions.csv", sheets.of_questions, name="questions_csv"),
     path("merges.csv", sheets.of_merges, name="merges_csv"),
     path("runs/", runs.runs, name="runs"),
     path("runs/<str:run>/", runs.run, name="run"),

@@ -14,6 +14,7 @@ from django.http import StreamingHttpResponse
 from integrator.accounts import audit
 from integrator.accounts.access import Scope
 from integrator.kernel.cells import MARK, Cell, line
+from integrator.kernel.money import UnknownCurrency, to_major
 from integrator.web import LARGEST_ID, Reader, beyond
 
 M = TypeVar("M", bound=Model)
@@ -37,6 +38,17 @@ def rows_of(rows: QuerySet[M], read: Reader[M] = beyond) -> Iterator[list[M]]:
             return
         else:
             start = reached  # it was not looked further than that yet
+
+
+def money_of(amount: int | None, currency: str) -> tuple[Cell, Cell]:
+    """Return an amount in major units and its currency; in minor units where its decimals are not known."""
+    if amount is None or not currency:
+        return None, None
+    code = currency.upper()
+    try:
+        return to_major(amount, code), code
+    except UnknownCurrency:
+        return amount, f"{code}, minor units"
 
 
 def download(

@@ -10,7 +10,7 @@ from connectors.models import Connection, Cursor
 from flows import walk
 from integrator.accounts.models import Environment
 from monitoring import hours
-from monitoring.conservation import Equation, equation
+from monitoring.conservation import HOUR, Equation, Span, equation, first_hour
 from monitoring.models import COUNTED, ConservationHour
 from monitoring.tidings import missing_events
 
@@ -37,9 +37,11 @@ class Account:
     rows: Sequence[Row]
     listed_until: datetime | None  # Stripe's own list of events was read up to here
     walk_only: bool
+    shown: Span  # of all rows
     found: Sequence[str]  # events that no webhook brought
-    more_found: int
+    all_found: int
     missing: Sequence[str]  # events that Stripe lists and that are not here
+    all_missing: int
 
 
 def accounts(environment: Environment, *, now: datetime) -> list[Account]:
@@ -49,9 +51,11 @@ def accounts(environment: Environment, *, now: datetime) -> list[Account]:
     return [_account(one, missing.get(one.pk, []), now) for one in receiving]
 
 
-def of_hour(hour: ConservationHour) -> Equation:
-    """Return the equation of one hour."""
-    return equation(hour.received, {fate: getattr(hour, fate) for fate in COUNTED}, found=hour.found)
+def of_hour(hour: ConservationHour, one: Connection) -> Equation:
+    """Return the equation of one hour of `one`."""
+    fates = {fate: getattr(hour, fate) for fate in COUNTED}
+    span = Span(hour.hour, hour.hour + HOUR, one.public_id)
+    return equation(hour.received, fates, span=span, found=hour.found)
 
 
 def _account(one: Connection, missing: Sequence[str], now: datetime) -> Account:
@@ -62,19 +66,22 @@ def _account(one: Connection, missing: Sequence[str], now: datetime) -> Account:
     found = [] if walk_only else _found(recent)
     return Account(
         connection=one,
-        day=_sum(today),
-        rows=[Row(hour.hour, of_hour(hour)) for hour in recent],
+        day=_sum(today, Span(first_hour(now - DAY), connection=one.public_id)),
+        rows=[Row(hour.hour, of_hour(hour, one)) for hour in recent],
         listed_until=read.reached_at if read and read.checked_at else None,
         walk_only=walk_only,
+        shown=Span(first_hour(now - SHOWN), connection=one.public_id),
         found=found,
-        more_found=0 if walk_only else sum(hour.found for hour in recent) - len(found),
+        all_found=0 if walk_only else sum(hour.found for hour in recent),
         missing=missing[:MOST_IDS],
+        all_missing=len(missing),
     )
 
 
-def _sum(counted: Sequence[ConservationHour]) -> Equation:
+def _sum(counted: Sequence[ConservationHour], span: Span) -> Equation:
     fates = {fate: sum(getattr(hour, fate) for hour in counted) for fate in COUNTED}
-    return equation(sum(h.received for h in counted), fates, found=sum(h.found for h in counted))
+    received, found = (sum(getattr(hour, name) for hour in counted) for name in ("received", "found"))
+    return equation(received, fates, span=span, found=found)
 
 
 def _found(recent: Sequence[ConservationHour]) -> list[str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 HOUR = timedelta(hours=1)
 
@@ -56,6 +57,31 @@ def hour_of(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
+def first_hour(since: datetime) -> datetime:
+    """Return the beginning of the first hour that begins at `since` or later."""
+    begun = hour_of(since)
+    return begun if begun == since else begun + HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which events an equation counts: those received in some hours, of one connection or of all."""
+
+    since: datetime
+    until: datetime | None = None
+    connection: str = ""  # its public id
+
+    @property
+    def query(self) -> str:
+        """Return what the address of the list of exactly these events says."""
+        told = {"connection": self.connection, "since": _written(self.since), "until": _written(self.until)}
+        return urlencode({name: value for name, value in told.items() if value}, safe=":")
+
+
+def _written(hour: datetime | None) -> str:
+    return f"{hour.astimezone(UTC):%Y-%m-%dT%H:%M}" if hour else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """One term of the equation, zero terms included."""
@@ -70,6 +96,7 @@ class Equation:
 
     received: int
     terms: Sequence[Term]
+    span: Span
     found: int = 0
 
     @property
@@ -88,6 +115,6 @@ class Equation:
         return [term for term in self.terms if term.events]
 
 
-def equation(received: int, fates: Mapping[str, int], *, found: int = 0) -> Equation:
-    """Return the equation of `received` and the events by fate."""
-    return Equation(received, [Term(fate, events) for fate, events in fates.items()], found)
+def equation(received: int, fates: Mapping[str, int], *, span: Span, found: int = 0) -> Equation:
+    """Return the equation of what was `received` in `span` and of the events by fate."""
+    return Equation(received, [Term(fate, events) for fate, events in fates.items()], span, found)

@@ -17,10 +17,11 @@ from django.db import transaction
 from django.db.models import Count, Max, Min, Sum
 from django.db.models.functions import TruncHour
 
-from flows.models import Change, Event, Fate
+from flows.models import Change, Event
+from flows.narrowing import CAME
 from flows.queries import first_id
 from integrator.accounts.models import Environment
-from monitoring.conservation import HOUR, Equation, Tally, add_up, equation, hour_of
+from monitoring.conservation import HOUR, Equation, Span, Tally, add_up, equation, first_hour, hour_of
 from monitoring.models import COUNTED, ConservationHour
 
 UNSETTLED_EVERY = timedelta(minutes=15)
@@ -147,7 +148,7 @@ def forget(*, now: datetime) -> int:
 def of_environment(environment: Environment, *, since: datetime) -> Equation:
     """Return the equation of everything that `environment` has received in the hours from `since` on."""
     rows = ConservationHour.objects.filter(connection__environment=environment, hour__gte=since)
-    return _equation(rows.aggregate(**_TOTALS))
+    return _equation(rows.aggregate(**_TOTALS), Span(first_hour(since)))
 
 
 def of_connections(environment: Environment, *, since: datetime) -> list[tuple[str, str, Equation]]:
@@ -155,24 +156,25 @@ def of_connections(environment: Environment, *, since: datetime) -> list[tuple[s
     rows = ConservationHour.objects.filter(connection__environment=environment, hour__gte=since).order_by()
     each = rows.values("connection__public_id", "connection__name").annotate(**_TOTALS)
     return [
-        (row["connection__public_id"], row["connection__name"], _equation(row))
+        (id_, name, _equation(row, Span(first_hour(since), connection=id_)))
         for row in each.order_by("connection__name")
+        for id_, name in [(row["connection__public_id"], row["connection__name"])]
     ]
 
 
 _TOTALS = {f"{name}_total": Sum(name, default=0) for name in ("received", "found", *COUNTED)}
 
 
-def _equation(totals: Mapping[str, Any]) -> Equation:
+def _equation(totals: Mapping[str, Any], span: Span) -> Equation:
     fates = {fate: totals[f"{fate}_total"] for fate in COUNTED}
-    return equation(totals["received_total"], fates, found=totals["found_total"])
+    return equation(totals["received_total"], fates, span=span, found=totals["found_total"])
 
 
 def found_in(hour: ConservationHour, *, most: int) -> list[str]:
     """Return the ids of the events of `hour` that webhooks missed, at most `most`."""
-    rows = Event.objects.exclude(fate=Fate.IGNORED).filter(
+    rows = Event.objects.filter(
+        CAME["found"][1],
         connection=hour.connection_id,
-        origin=Event.Origin.WALK,
         pk__gte=first_id(Event, "received_at", hour.hour),
         received_at__gte=hour.hour,
         received_at__lt=hour.hour + HOUR,

@@ -86,7 +86,7 @@ class PaymentFilter(RowFilter):
     state = filters.ChoiceFilter(
         method="in_state",
         choices=list(payments.STATES.items()),
-        help_text="One of them, or unconfirmed for all but confirmed.",
+        help_text="One of them, unconfirmed for all but confirmed, or still for waiting, dead and left_out.",
     )
     since = filters.IsoDateTimeFilter(field_name="told_at", lookup_expr="gte", help_text="First told of.")
     until = filters.IsoDateTimeFilter(field_name="told_at", lookup_expr="lt", help_text="First told of.")

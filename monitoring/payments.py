@@ -31,15 +31,18 @@ PERIODS: dict[str, tuple[str, int]] = {
     "30d": ("Last 30 days", 30),
 }  # days, today's too
 UNCONFIRMED = "unconfirmed"  # all states but the one
+STILL = "still"  # of these all that nobody works on
 STATES: dict[str, str] = {
     "confirmed": "In Salesforce",
     UNCONFIRMED: "Not confirmed",
     "under_way": "Under way",
+    STILL: "Standing still",
     "waiting": "Waiting for a person",
     "dead": "In dead letters",
     "left_out": "Left out",
 }
-OPEN = ("under_way", "waiting", "dead", "left_out")
+AT_REST = ("waiting", "dead", "left_out")
+OPEN = ("under_way", *AT_REST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,11 @@ class Standing:
         return PERIODS[self.period][0]
 
     def of(self, state: str) -> Figure:
-        """Return the payments of one state, of all that are not confirmed, or with no state all."""
+        """Return the payments of one state, of several (unconfirmed, still), or with no state all."""
         if not state:
             return self.told
+        if state == STILL:
+            return sum((self.of(one) for one in AT_REST), Figure())
         if state == UNCONFIRMED:
             return self.unconfirmed
         return self.confirmed if state == "confirmed" else self.open.get(state, Figure())
@@ -210,9 +215,11 @@ def listed(environment: Environment, choice: Choice, *, now: datetime) -> QueryS
 
 
 def in_state(rows: QuerySet[Payment], state: str) -> QuerySet[Payment]:
-    """Return those of `rows` that are in `state`, that are not confirmed, or with no state all."""
+    """Return those of `rows` in one state, in one of several (unconfirmed, still), or with no state all."""
     if state not in {"", "confirmed"}:
         rows = rows.filter(Payment.UNCONFIRMED)  # beside the state as well: SQLite then takes their index
+    if state == STILL:
+        return rows.filter(state__in=AT_REST)
     return rows if state in {"", UNCONFIRMED} else rows.filter(state=state)
 
 

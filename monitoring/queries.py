@@ -16,12 +16,13 @@ from flows.finding import Place
 from flows.models import Deployment, Event, Fate, Flow, Link, Review, Run
 from flows.publishing import off_since
 from flows.queries import progress
+from flows.stepping import MOST_COUNTED
 from integrator.accounts.models import Environment
 from integrator.kernel.redact import redact_text
 from monitoring import charting, hours, payments, spending, standing, tidings
 from monitoring.conditions import Severity
 from monitoring.models import Alert, AlertDelivery, AlertNotice, Duty
-from monitoring.throughput import last_hour, latencies, waiting_since
+from monitoring.throughput import HOUR, UNFINISHED, last_hour, latencies, waiting_since
 from monitoring.words import duration
 
 MINUTE = timedelta(minutes=1)
@@ -138,6 +139,12 @@ def by_urgency(alert: Alert) -> tuple[bool, int, int]:
 def open_letters(environment: Environment) -> Any:
     """Return the dead letters of `environment` that nobody has dealt with."""
     return causes.open_letters(environment)
+
+
+def put_off(environment: Environment, *, now: datetime) -> int:
+    """Return how many of the dead letters the list leaves out for now, as their causes are put off."""
+    letters = open_letters(environment)
+    return causes.narrowed(letters, environment, causes.Wanted(snoozed=True), now=now).count()
 
 
 def halted(environment: Environment) -> Any:
@@ -296,23 +303,28 @@ def dashboard(environment: Environment, *, now: datetime) -> Mapping[str, Any]:
     recent, elapsed = minutes[-6:], 5 + now.second / 60  # five whole minutes and the present one so far
     oldest, took = waiting_since(environment), latencies(environment, now=now)
     runs = Run.objects.filter(pair__environment=environment)
-    alerts = list(Alert.objects.of(environment).open().exclude(muted_until__gt=now)[:MOST_OPEN])
+    every = Alert.objects.of(environment).open()
+    alerts = list(every.exclude(muted_until__gt=now)[:MOST_OPEN])
     return {
         "alerts": sorted(alerts, key=by_urgency)[:MOST_ALERTS],
-        "alert_count": len(alerts),
+        "alert_count": every.count(),
         "equation": hours.of_environment(environment, since=now - DAY),
         "equations": hours.of_connections(environment, since=now - DAY),
         "missing": missing(environment, now=now),
         "budgets": budgets(environment, now=now),
         "dead": open_letters(environment).count(),
+        "put_off": put_off(environment, now=now),
         "waiting": open_questions(environment).count(),
-        "retrying": runs.filter(state=Run.State.RETRYING).count(),
+        "queued": runs.filter(state__in=UNFINISHED).order_by()[: MOST_COUNTED + 1].count(),
         "halted": list(halted(environment)),
         "off": flows_off(environment),
         "started": started(environment),
         "connected": Connection.objects.filter(environment=environment).exists(),
         "throughput": charting.throughput(minutes, zone=environment.workspace.zone),
         "lag": charting.lag(minutes, zone=environment.workspace.zone),
+        "hour_begins": minutes[0].at,
+        "recent_begins": recent[0].at,
+        "hour_ago": now - HOUR,
         "received": sum(minute.received for minute in recent) / elapsed,
         "applied": sum(minute.applied for minute in recent) / elapsed,
         "oldest": oldest,
@@ -335,14 +347,13 @@ def missing(environment: Environment, *, now: datetime) -> list[tuple[Connection
 def _money(environment: Environment, now: datetime) -> Mapping[str, Any]:
     told = payments.standings(environment, now=now)
     month = [one for one in told if one.period == "30d"]
-    under_way = sum(one.of("under_way").payments for one in month)
     return {
         "midnight": payments.begins(environment.workspace, "today", now=now),
         "zone": environment.workspace.time_zone.replace("_", " "),
         "money": money_today(environment, now=now),
         "payments": told,
-        "under_way": under_way,
-        "stuck": sum(one.unconfirmed.payments for one in month) - under_way,
+        "under_way": sum(one.of("under_way").payments for one in month),
+        "stuck": sum(one.of(payments.STILL).payments for one in month),
     }
 
 

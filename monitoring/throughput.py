@@ -19,6 +19,7 @@ from integrator.accounts.models import Environment
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 NEWEST = 500  # runs by which latency is told
 SAMPLE = 300  # runs of a minute by which its latency is told, about
+UNFINISHED = (Run.State.READY, Run.State.RETRYING)  # queued or tried again, in no person's hands
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def waiting_since(environment: Environment) -> datetime | None:
     # sum, or PostgreSQL, if its statistics are of a busier moment, goes through the table from its beginning.
     lowest = Min(F("pk") + 0)
     queued = Event.objects.filter(connection__in=place.connections, fate=Fate.QUEUED).order_by()
-    unfinished = Run.objects.filter(pair__in=place.pairs, state__in=[Run.State.READY, Run.State.RETRYING])
+    unfinished = Run.objects.filter(pair__in=place.pairs, state__in=UNFINISHED)
     event, run = (rows.aggregate(low=lowest)["low"] for rows in (queued, unfinished.order_by()))
     of_run = Run.objects.filter(pk=run).values_list("event", flat=True) if run else ()
     oldest = Event.objects.filter(pk__in=[number for number in (event, *of_run) if number])

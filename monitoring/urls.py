@@ -47,6 +47,7 @@ urlpatterns: list[URLPattern] = [
     path("anomalies/<str:anomaly>/acknowledge/", anomaly_views.acknowledge, name="acknowledge_anomaly"),
     path("anomalies/<str:anomaly>/mute/", anomaly_views.mute, name="mute_anomaly"),
     path("anomalies/<str:anomaly>/dismiss/", anomaly_views.dismiss, name="dismiss"),
+    path("payments.csv", payment_views.payment_sheet, name="payments_csv"),
     path("payments/", payment_views.payment_list, name="payments"),
     path("conservation/", views.conservation, name="conservation"),
     path("budgets/", budget_views.budget_list, name="budgets"),

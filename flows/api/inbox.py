@@ -82,9 +82,17 @@ class EventFilter(RowFilter):
     object_id = filters.CharFilter(help_text="The object that the event is about, such as pi_....")
     type = filters.CharFilter(help_text="Such as charge.succeeded.")
     fate = filters.ChoiceFilter(choices=Fate.choices)
+    came = filters.ChoiceFilter(
+        method="in_that_way",
+        choices=[(key, words) for key, (words, _) in narrowing.CAME.items()],
+        help_text="delivered as it happened, or found in Stripe's list of events although a flow wanted it.",
+    )
     connection = filters.CharFilter(field_name="connection__public_id", help_text="Id of the connection.")
     received_after = filters.IsoDateTimeFilter(method="from_then_on", help_text="Not before this moment.")
     received_before = filters.IsoDateTimeFilter(method="until_then", help_text="Before this moment.")
+    handled_after = filters.IsoDateTimeFilter(
+        method="taken_up_since", help_text="Taken up by a worker at this moment or later."
+    )
 
     class Meta:
         model = Event
@@ -94,10 +102,19 @@ class EventFilter(RowFilter):
         """Return the events that an id leads to."""
         return rows.filter(pk__in=finding.find(wanted.strip(), place_of(self.request)).events)
 
+    def in_that_way(self, rows: QuerySet[Event], name: str, wanted: str) -> QuerySet[Event]:
+        """Return the events that came in one way."""
+        return rows.filter(narrowing.CAME[wanted][1])
+
     def from_then_on(self, rows: QuerySet[Event], name: str, moment: datetime) -> QuerySet[Event]:
         """Return what was received at `moment` or later."""
         check_moment(name, moment)
         return rows.filter(received_at__gte=moment)
+
+    def taken_up_since(self, rows: QuerySet[Event], name: str, moment: datetime) -> QuerySet[Event]:
+        """Return what a worker took up at `moment` or later."""
+        check_moment(name, moment)
+        return rows.filter(dispatched_at__gte=moment)
 
     def until_then(self, rows: QuerySet[Event], name: str, moment: datetime) -> QuerySet[Event]:
         """Return what was received before `moment`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -11,6 +12,7 @@ from rest_framework import mixins, serializers
 from rest_framework.exceptions import ValidationError
 
 from flows import standing
+from flows.api.stretches import check_moment
 from flows.models import Link
 from integrator.accounts.access import Scope
 from integrator.accounts.rest import NUMBER, WITHIN, RowFilter, ScopedViewSet, refusals
@@ -112,6 +114,12 @@ class LinkFilter(RowFilter):
     record_id = filters.CharFilter(help_text="The Salesforce record, in 18 characters.")
     external_id = filters.CharFilter(help_text="What the record is found by.")
     object = filters.CharFilter(field_name="salesforce_object", help_text="Such as Account.")
+    currency = filters.CharFilter(
+        method="in_currency", help_text="Three letters: links that count as money in it."
+    )
+    first_synced_after = filters.IsoDateTimeFilter(
+        method="first_synced_since", help_text="First saved at this moment or later."
+    )
     q = filters.CharFilter(
         method="about", help_text="Any id of both sides, or an e-mail address among the newest links."
     )
@@ -119,6 +127,15 @@ class LinkFilter(RowFilter):
     class Meta:
         model = Link
         fields = ()
+
+    def in_currency(self, rows: QuerySet[Link], name: str, wanted: str) -> QuerySet[Link]:
+        """Return the links that count as money in one currency."""
+        return standing.of_money(rows, wanted)
+
+    def first_synced_since(self, rows: QuerySet[Link], name: str, moment: datetime) -> QuerySet[Link]:
+        """Return the links whose record was first saved at `moment` or later."""
+        check_moment(name, moment)
+        return standing.first_synced_since(rows, moment)
 
     def about(self, rows: QuerySet[Link], name: str, text: str) -> QuerySet[Link]:
         """

@@ -149,6 +149,9 @@ class RunFilter(RowFilter):
     )
     created_after = filters.IsoDateTimeFilter(method="from_then_on", help_text="Not before this moment.")
     created_before = filters.IsoDateTimeFilter(method="until_then", help_text="Before this moment.")
+    ended_after = filters.IsoDateTimeFilter(
+        method="ended_since", help_text="Ended at this moment or later, however long ago they began."
+    )
 
     class Meta:
         model = Run
@@ -179,6 +182,11 @@ class RunFilter(RowFilter):
         """Return what began at `moment` or later."""
         check_moment(name, moment)
         return rows.filter(created_at__gte=moment)
+
+    def ended_since(self, rows: QuerySet[Run], name: str, moment: datetime) -> QuerySet[Run]:
+        """Return what ended at `moment` or later."""
+        check_moment(name, moment)
+        return rows.filter(finished_at__gte=moment)
 
     def until_then(self, rows: QuerySet[Run], name: str, moment: datetime) -> QuerySet[Run]:
         """Return what began before `moment`."""

@@ -49,7 +49,9 @@ def _tabs(place: Place, filters: Filters, now: datetime) -> list[stepping.Counte
     """Return the numbers of the tabs: an index has them as long as nothing else narrows the list."""
     every = filters.without_fate()
     rows = narrowing.events(place, every, now=now, by_fate=not every.narrowed)
-    by_index = every.q or not every.narrowed
+    # Of one fate, connection and span of time an index has them too, however many others there are.
+    of_one_fate = every.became and every.narrow_by("became", "came", "connection", *narrowing.SPAN)
+    by_index = every.q or of_one_fate or not every.narrowed
     indexed = {tab.key for tab in narrowing.EVENT_TABS} if by_index else set()
     return stepping.counts(rows, narrowing.EVENT_TABS, indexed=indexed)
 

@@ -13,11 +13,13 @@ from connectors.addresses import LOOPBACK
 from connectors.models import AccessToken, Connection
 from flows import standing
 from flows.models import Link, Review
+from flows.narrowing import LONGEST, moment
 from flows.views import filters as narrow
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.accounts.models import Environment
 from integrator.web import Page
 
+CODE = 3  # letters of a currency
 State = Link.State
 TABS: tuple[narrow.Tab, ...] = (
     narrow.Tab("", "All", Q()),
@@ -44,12 +46,20 @@ def links(request: HttpRequest, workspace: str, environment: str) -> HttpRespons
     tab, text = narrow.tab_of(TABS, request.GET.get("state", "")), request.GET.get("q", "")
     # Who may not see values must not find out by looking for them.
     text = "" if "@" in text and not scope.can("runs.payload") else text
+    currency, since = _money(request), request.GET.get("since", "")[:LONGEST]
     found = standing.search(_all(here), text)
+    if currency:
+        found = standing.of_money(found, currency)
+    if begun := moment(since):
+        found = standing.first_synced_since(found, begun)
     context = {
         "page": Page.of(found.filter(tab.condition).defer("agreed", "base"), request),
         "tab": tab,
         "tabs": narrow.counts(found, TABS),
         "q": text[: standing.LONGEST],
+        "currency": currency,
+        "since": since if begun else "",
+        "begun": begun,
         "workspace": scope.workspace,
         "environment": here,
     }
@@ -74,6 +84,12 @@ def link(request: HttpRequest, workspace: str, environment: str, link: int) -> H
         "environment": here,
     }
     return render(request, "flows/link.html", context)
+
+
+def _money(request: HttpRequest) -> str:
+    """Return the currency of the money that is asked for; what is no currency is as if it were not there."""
+    currency = request.GET.get("currency", "").strip().upper()
+    return currency if currency.isascii() and currency.isalpha() and len(currency) == CODE else ""
 
 
 def _all(here: Environment) -> QuerySet[Link]:

@@ -31,34 +31,56 @@ LIKELIEST = "likely"
 WITH_ALL = ("run__event", "run__flow", "run__version", "pair__salesforce")
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which questions a list shows: of one kind or of all, about something or all, open or closed ones."""
+
+    of_kind: Any
+    kind: str
+    past: bool
+    text: str
+
+    @property
+    def rows(self) -> QuerySet[Review]:
+        """Return what the list shows, newest first."""
+        found: QuerySet[Review] = self.of_kind.filter(closed_at__isnull=not self.past)
+        return found
+
+
+def wanted(request: HttpRequest) -> Wanted:
+    """Read which questions are asked for; what cannot be read is as if it were not there."""
+    here, kind = environment_of(request), request.GET.get("kind", "")
+    kind = kind if kind in Review.Kind.values else ""
+    text = request.GET.get("q", "").strip()[:LONGEST_WANTED]
+    found = _all(here).filter(**({"kind": kind} if kind else {}))
+    if text:
+        found = about(found, text, Place.of(here), values=scope_of(request).can("runs.payload"))
+    return Wanted(found, kind, past=request.GET.get("show") == "closed", text=text)
+
+
 @require("runs.view")
 @require_GET
 def questions(request: HttpRequest, workspace: str, environment: str) -> HttpResponse:
     """List the questions of the environment: those that are open, or those that are closed."""
-    here, past = environment_of(request), request.GET.get("show") == "closed"
-    kind = request.GET.get("kind", "")
-    kind = kind if kind in Review.Kind.values else ""
-    found, scope = _all(here).filter(**({"kind": kind} if kind else {})), scope_of(request)
-    wanted, values = request.GET.get("q", "").strip()[:LONGEST_WANTED], scope.can("runs.payload")
-    if wanted:
-        found = about(found, wanted, Place.of(here), values=values)
-    shown = found.filter(closed_at__isnull=not past).select_related(*WITH_ALL)
+    found, scope = wanted(request), scope_of(request)
+    values = scope.can("runs.payload")
+    shown = found.rows.select_related(*WITH_ALL)
     by_likelihood = values and request.GET.get("sort") == LIKELIEST
     page = Page(likeliest(shown, most=50), "", "") if by_likelihood else Page.of(shown, request)
     told = evidence.summaries_of(page.rows) if values else {}
     context = {
         "page": page,
         "rows": [(one, told.get(one.pk)) for one in page.rows],
-        "past": past,
-        "open_count": found.open().count(),
-        "closed_count": found.filter(closed_at__isnull=False).count(),
-        "kind": kind,
+        "past": found.past,
+        "open_count": found.of_kind.open().count(),
+        "closed_count": found.of_kind.filter(closed_at__isnull=False).count(),
+        "kind": found.kind,
         "kinds": Review.Kind.choices,
-        "wanted": wanted,
+        "wanted": found.text,
         "may_sort": values,
         "by_likelihood": by_likelihood,
         "workspace": scope.workspace,
-        "environment": here,
+        "environment": environment_of(request),
     }
     return render(request, "flows/questions.html", context)
 

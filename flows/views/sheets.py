@@ -1,4 +1,4 @@
-"""This module gives the lists of runs, events, dead letters and merges as CSV files."""
+"""This module gives the lists of runs, events, dead letters, questions and merges as CSV files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from django.views.decorators.http import require_GET
 
 from flows import causes, error_catalogue, grouping, narrowing, stepping
 from flows.finding import Place
-from flows.models import Cause, DeadLetter, Event, Merge, Run
+from flows.models import Cause, DeadLetter, Event, Merge, Review, Run
 from flows.narrowing import Filters
-from flows.views import arranged, letters, merging, runs
+from flows.views import arranged, letters, merging, reviews, runs
 from flows.views import filters as narrow
 from integrator.accounts.access import environment_of, require, scope_of
 from integrator.accounts.models import Environment
 from integrator.kernel.cells import Cell
-from integrator.kernel.money import UnknownCurrency, to_major
 from integrator.kernel.redact import redact_text
-from integrator.sheets import download, rows_of
+from integrator.sheets import download, money_of, rows_of
 
 UNREAD = ("event__body", "run__version__document", "run__kept", "run__memory")
+UNREAD_OF_QUESTIONS = (
+    "evidence", "options", "run__event__body", "run__version__document", "run__kept", "run__memory",
+)  # fmt: skip
 
 OF_RUNS = (
     "Run", "State", "Fate", "Reason", "Flow", "Version", "Event type", "Event", "Record", "Amount",
@@ -35,6 +37,10 @@ OF_EVENTS = (
 OF_LETTERS = (
     "Letter", "Cause", "What is wrong", "Code", "Field", "Message", "What may help", "Flow", "Version",
     "Step", "Run", "Event type", "Event", "Object", "Assigned to", "Put off until", "Tags", "Since",
+)  # fmt: skip
+OF_QUESTIONS = (
+    "Question", "Kind", "What is asked", "Flow", "Version", "Step", "Run", "Event type", "Event", "Object",
+    "Since", "Closed", "How it was closed", "Answer", "Closed by", "Comment",
 )  # fmt: skip
 OF_MERGES = (
     "Merge", "State", "Object", "Connection", "Kept", "Merged into it", "Failure", "Looked at by",
@@ -84,6 +90,18 @@ def of_letters(request: HttpRequest, workspace: str, environment: str) -> Stream
 
 @require("runs.view")
 @require_GET
+def of_questions(request: HttpRequest, workspace: str, environment: str) -> StreamingHttpResponse:
+    """Give the questions that the list would show."""
+    now, wanted = timezone.now(), reviews.wanted(request)
+    rows = wanted.rows.select_related(*reviews.WITH_ALL).defer(*UNREAD_OF_QUESTIONS)
+    chunks = ([_question(one) for one in chunk] for chunk in rows_of(rows))
+    said = {"show": "closed" if wanted.past else "", "kind": wanted.kind, "q": wanted.text}
+    narrowed = {name: value for name, value in said.items() if value}
+    return _sheet(request, "questions", OF_QUESTIONS, chunks, narrowed=narrowed, now=now)
+
+
+@require("runs.view")
+@require_GET
 def of_merges(request: HttpRequest, workspace: str, environment: str) -> StreamingHttpResponse:
     """Give the merges that the list would show."""
     here, now = environment_of(request), timezone.now()
@@ -113,20 +131,9 @@ def _run(run: Run) -> Sequence[Cell]:
     event = run.event
     return (
         run.public_id, run.state, run.fate, redact_text(run.reason), run.flow.name, run.version.number,
-        event.type, event.external_id, run.subject or event.object_id, *_money(run), run.attempts,
-        run.created_at, run.finished_at,
+        event.type, event.external_id, run.subject or event.object_id, *money_of(run.amount, run.currency),
+        run.attempts, run.created_at, run.finished_at,
     )  # fmt: skip
-
-
-def _money(run: Run) -> tuple[Cell, Cell]:
-    """Return the amount in major units and its currency; in minor units where its decimals are not known."""
-    if run.amount is None or not run.currency:
-        return None, None
-    code = run.currency.upper()
-    try:
-        return to_major(run.amount, code), code
-    except UnknownCurrency:
-        return run.amount, f"{code}, minor units"
 
 
 def _event(event: Event) -> Sequence[Cell]:
@@ -157,6 +164,16 @@ def _letter(letter: DeadLetter, cause: Cause | None) -> Sequence[Cell]:
         letter.field, redact_text(letter.message), letter.suggestion, run.flow.name if run else None,
         run.version.number if run else None, letter.step, run.public_id if run else None, event.type,
         event.external_id, event.object_id, *arranged_by_people, letter.created_at,
+    )  # fmt: skip
+
+
+def _question(review: Review) -> Sequence[Cell]:
+    run, event = review.run, review.run.event
+    return (
+        review.public_id, review.kind, redact_text(review.question), run.flow.name, run.version.number,
+        review.step, run.public_id, event.type, event.external_id, event.object_id, review.created_at,
+        review.closed_at, review.resolution, redact_text(review.answer), review.closed_by,
+        redact_text(review.comment),
     )  # fmt: skip
 
 

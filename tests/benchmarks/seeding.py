@@ -35,6 +35,162 @@ LETTER = {
     "resolved_by": "''",
 }
 
+# What stands beside the events on pages of its own: of which copies `n`, and the columns. {pair}, {flow},
+# {stripe} and {salesforce} are those of the event that is copied; {hour} is the hour of {at}.
+BESIDE: dict[str, tuple[str, dict[str, str]]] = {
+    "monitoring_payment": (
+        "1 = 1",
+        {
+            "connection_id": "{stripe}",
+            "key": "'pi_seed' || n",
+            "charge": "'ch_seed' || n",
+            "amount": "1999 + n % 500",
+            "currency": "'EUR'",
+            "told_at": "{at}",
+            "last_event": "{base} + n",
+            "state": f"CASE WHEN n % {DEAD} = 0 THEN 'dead' ELSE 'confirmed' END",
+        },
+    ),
+    "flows_review": (
+        "n % 50 = 0",
+        {
+            "public_id": "'seed' || n",
+            "pair_id": "{pair}",
+            "run_id": "{base} + n",
+            "step": "'ask'",
+            "kind": "'question'",
+            "question": "'Which is right of ' || n || '?'",
+            "evidence": "{empty}",
+            "options": "'[]'",
+            "created_at": "{at}",
+            "closed_at": f"CASE WHEN n % {DEAD} = 0 THEN NULL ELSE {{at}} END",
+            "resolution": f"CASE WHEN n % {DEAD} = 0 THEN '' ELSE 'answered' END",
+            "answer": "''",
+            "closed_by": "''",
+            "comment": "''",
+        },
+    ),
+    "flows_effect": (
+        "n % 10 = 0",
+        {
+            "public_id": "'seed' || n",
+            "pair_id": "{pair}",
+            "key": "'seed' || n",
+            "kind": "'notifying'",
+            "purpose": "'Tells somebody'",
+            "flow_id": "{flow}",
+            "step": "'tell'",
+            "run_id": "{base} + n",
+            "record": "'ch_seed' || n",
+            "occurrence": "''",
+            "slot": "'salesforce'",
+            "action": "'post'",
+            "generation": "1",
+            "request": "{empty}",
+            "result": "{empty}",
+            "state": f"CASE WHEN n % {DEAD} = 0 THEN 'in_doubt' ELSE 'done' END",
+            "reason": "''",
+            "created_at": "{at}",
+            "sent_at": "{at}",
+            "ended_at": f"CASE WHEN n % {DEAD} = 0 THEN NULL ELSE {{at}} END",
+        },
+    ),
+    "flows_merge": (
+        "n % 500 = 0",
+        {
+            "public_id": "'seed' || n",
+            "connection_id": "{salesforce}",
+            "object": "'Account'",
+            "label": "'Account'",
+            "master": "'001000000000001AAA'",
+            "losers": """'["001000000000002AAA"]'""",
+            "preset": "'keep'",
+            "chosen": "'{{}}'",
+            "survivors": "'[]'",
+            "before": "{empty}",
+            "sent": "{empty}",
+            "children": "'[]'",
+            "links": "'[]'",
+            "actor": "'ada@acme.test'",
+            "created_at": "{at}",
+            "state": "'done'",
+            "asked_by": "'ada@acme.test'",
+            "merged_at": "{at}",
+            "verified": "'[]'",
+            "ended_at": "{at}",
+            "lease_owner": "''",
+            "seen_by": "''",
+            "attempts": "0",
+            "failure": "''",
+            "failure_code": "''",
+        },
+    ),
+    "monitoring_anomaly": (
+        "n % 500 = 0",
+        {
+            "public_id": "'seed' || n",
+            "series_id": "{series}",
+            "metric": "'charges'",
+            "kind": "'volume_drop'",
+            "z": "4.5",
+            "observed": "3.0",
+            "expected": "40.0",
+            "lo": "25.0",
+            "hi": "60.0",
+            "reason": "'Fewer charges than usual'",
+            "causes": "'[]'",
+            "began_at": "{at}",
+            "ended_at": "{at}",
+            "dismissed_by": "''",
+            "acknowledged_by": "''",
+        },
+    ),
+    "monitoring_seriesbin": (
+        "n % 50 = 0",
+        {
+            "series_id": "{series}",
+            "starts_at": "{at}",
+            "charges": "40 + n % 9",
+            "failed": "n % 3",
+            "expected": "42.0",
+            "lo": "30.0",
+            "hi": "55.0",
+            "measured": "'{{}}'",
+        },
+    ),
+    "connectors_callhour": (
+        "n % 10 = 0",
+        {
+            "connection_id": "{salesforce}",
+            "cause": "{flow}",
+            "hour": "{hour}",
+            "kind": "'write'",
+            "calls": "20",
+            "carried": "400",
+        },
+    ),
+}
+# What anomalies belong to, which the watch makes of the first five minutes that are over.
+SERIES = """
+INSERT INTO monitoring_series (connection_id, state, seen_until, sensitivity)
+SELECT {stripe}, '{{}}', {now}, '{{}}' WHERE NOT EXISTS
+(SELECT 1 FROM monitoring_series WHERE connection_id = {stripe})
+"""
+# The sums that payments are counted by.
+SUMS = """
+INSERT INTO monitoring_paymentsum (connection_id, quarter, currency, amount, payments)
+SELECT connection_id, {quarter}, currency, sum(amount), count(*) FROM monitoring_payment
+WHERE key LIKE 'pi_seed%' GROUP BY 1, 2, 3 ON CONFLICT DO NOTHING
+"""
+# By kind of database, from a column or an expression of a moment.
+QUARTER = {
+    "postgresql": "date_bin('15 minutes', told_at, timestamptz '2000-01-01 00:00+00')",
+    "sqlite": "substr(told_at, 1, 14) || printf('%02d', CAST(substr(told_at, 15, 2) AS integer) / 15 * 15)"
+    " || ':00'",
+}
+HOUR = {"postgresql": "date_trunc('hour', {at}, 'UTC')", "sqlite": "substr({at}, 1, 13) || ':00:00'"}
+EMPTY = {"postgresql": "''", "sqlite": "x''"}
+
 # By table, in the order of their references: what differs in the copy `n` of a row. {at} is its time, {base}
 # lies above all ids that were there.
 DIFFERENT: dict[str, dict[str, str]] = {
@@ -72,6 +228,8 @@ DIFFERENT: dict[str, dict[str, str]] = {
         "applied_at": "{at}",
     },
 }
+RUNS = ("pair_id", "flow_id")
+NOW = {"postgresql": "now()", "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
 FATE = f"CASE WHEN n % {DEAD} = 0 THEN 'dead' WHEN n % {SUPERSEDED} = 1 THEN 'superseded' ELSE 'applied' END"
 OLDER = {"flows_event": "received_at", "flows_run": "created_at", "flows_attempt": "finished_at"}
 
@@ -85,9 +243,11 @@ def fill(database: Database, rows: int, *, days: float) -> None:
     with _connection(database) as line:
         base = 10 + max(_one(line, f"SELECT max(id) FROM {table}") or 0 for table in DIFFERENT)  # noqa: S608  # our own words
         words = {"base": str(base), "fate": FATE, "at": _moment(database.kind, rows, days)}
+        words |= _places(line, database.kind, words["at"])
         _age(line, database.kind, days)
         for first in range(1, rows + 1, CHUNK):
             _add(line, database.kind, words, first, min(first + CHUNK - 1, rows))
+        line.execute(SUMS.format(quarter=QUARTER[database.kind]))
         if database.kind == "postgresql":
             for table in DIFFERENT:
                 sequence = f"pg_get_serial_sequence('{table}', 'id')"
@@ -121,7 +281,22 @@ def _add(line: Any, kind: str, words: dict[str, str], first: int, last: int) -> 
         line.execute(f"{numbers} {_insert(table, values)} FROM numbers, {one}")
     letter = {name: text.format(**words) for name, text in LETTER.items()}
     line.execute(f"{numbers} {_insert('flows_deadletter', letter)} FROM numbers WHERE n % {DEAD} = 0")
+    for table, (which, columns) in BESIDE.items():
+        values = {name: text.format(**words) for name, text in columns.items()}
+        line.execute(f"{numbers} {_insert(table, values)} FROM numbers WHERE {which} ON CONFLICT DO NOTHING")
     line.execute("COMMIT")
+
+
+def _places(line: Any, kind: str, at: str) -> dict[str, str]:
+    """Return the numbers of what the event that is copied belongs to, and the words of a kind of database."""
+    pair, flow = (_one(line, f"SELECT {name} FROM flows_run ORDER BY id LIMIT 1") for name in RUNS)  # noqa: S608  # our own words
+    stripe = _one(line, "SELECT connection_id FROM flows_event ORDER BY id LIMIT 1")
+    org = _one(line, f"SELECT salesforce_id FROM flows_pair WHERE id = {pair}")  # noqa: S608  # a number
+    line.execute(SERIES.format(stripe=stripe, now=NOW[kind]))
+    series = _one(line, f"SELECT id FROM monitoring_series WHERE connection_id = {stripe}")  # noqa: S608  # as above
+    numbers = {"pair": pair, "flow": flow, "stripe": stripe, "salesforce": org, "series": series}
+    written = {"hour": HOUR[kind].format(at=at), "empty": EMPTY[kind]}
+    return {name: str(number) for name, number in numbers.items()} | written
 
 
 def _insert(table: str, values: dict[str, str]) -> str:

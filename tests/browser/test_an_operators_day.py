@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from tests.browser.figures import agree, counts, number, on_the_list
 from tests.browser.looking import Watch, sign_in
 from tests.browser.pace import Pace
 from tests.browser.workday import LONG, LONGEST, OBJECTS, PEOPLE, REFUSED, Workday, a_workday
@@ -67,11 +69,6 @@ def at(day: Workday, path: str = "") -> str:
     return f"{day.web}/w/acme/dev/{path}"
 
 
-def number(place: Locator) -> int:
-    """Return the number that stands there."""
-    return int(re.sub(r"[^\d]", "", place.inner_text().split("\n")[0]))
-
-
 def in_navigation(page: Page) -> int:
     """Return how many letters wait, as the navigation has it: beyond 999 it shows no more than that."""
     return int(page.locator("#nav-dead").get_attribute("data-count") or 0)
@@ -115,6 +112,30 @@ def test_every_number_of_the_overview_leads_to_its_list(page: Page, day: Workday
     page.get_by_role("link", name="Overview").first.click()
     page.get_by_role("link", name="Hour by hour").click()
     expect(page.locator("section.card").first).to_contain_text("Adds up")
+
+
+def test_every_count_of_events_and_runs_is_that_of_its_list(page: Page, day: Workday) -> None:
+    for path in ("", "conservation/"):
+        # What was counted a minute ago may have gone on: then the page is looked at once more.
+        found: list[tuple[int, int, str]] = []
+        until(
+            partial(agree, page, at(day, path), found), seconds=240, what=f"/{path} agrees", found=found.copy
+        )
+        page.goto(at(day, path))
+        asked = " ".join(address for _, address in counts(page))
+        assert "became=dead" in asked
+        assert "became=waiting" in asked
+
+    page.goto(at(day, "conservation/"))
+    term = page.locator("td a[href*='became=dead']").first
+    number_shown = number(term)
+    term.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Only in dead letters")).to_be_visible()
+    assert on_the_list(page) == number_shown
+    page.get_by_text("Only in dead letters").click()
+    expect(page.locator("a.chip.removable")).to_have_count(0)
+    assert on_the_list(page) >= number_shown
 
 
 # Causes

@@ -44,6 +44,25 @@ def test_events_are_found(admin, stage, query):
     assert ids(admin.get("events/", **query(stage))) == [stage.event.pk]
 
 
+def test_events_are_found_by_the_way_they_came(admin, stage):
+    walked = an_event(stage.stripe, received_at=NOON, fate=Fate.DEAD, origin="walk")
+    an_event(stage.stripe, received_at=NOON, fate=Fate.IGNORED, origin="walk")  # no flow wanted it
+
+    assert ids(admin.get("events/", came="found")) == [walked.pk]
+    assert ids(admin.get("events/", came="delivered")) == [stage.event.pk]
+    assert admin.get("events/", came="by pigeon").status_code == 400
+
+
+def test_events_are_found_by_when_they_were_taken_up_and_runs_by_when_they_ended(admin, stage):
+    later = NOON + timedelta(hours=1)
+    taken = an_event(stage.stripe, received_at=NOON, dispatched_at=later, fate=Fate.IGNORED)
+
+    assert ids(admin.get("events/", handled_after=later.isoformat())) == [taken.pk]
+    assert ids(admin.get("runs/", ended_after=NOON.isoformat())) == [stage.run.public_id]
+    assert ids(admin.get("runs/", ended_after=later.isoformat())) == []
+    assert admin.get("runs/", ended_after="0001-01-01T00:00:00Z").status_code == 400
+
+
 def test_a_span_of_time_holds_what_was_received_in_it_though_ids_lie_out_of_order(admin, stage):
     late = [NOON + timedelta(minutes=minute, seconds=second) for minute, second in enumerate([5, 0, 30, 10])]
     made = [an_event(stage.stripe, received_at=NOON + timedelta(hours=1))]

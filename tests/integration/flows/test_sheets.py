@@ -12,11 +12,13 @@ from django.test import Client
 from django.utils import timezone
 
 from flows import causes
-from flows.models import Deployment, Event, Merge, Pair, Run
+from flows.models import Deployment, Event, Merge, Pair, Review, Run
 from integrator import sheets
 from integrator.accounts.models import AuditEntry
+from monitoring.models import Payment
 from tests.answered import said
-from tests.builders import a_person
+from tests.builders import NOON, a_person
+from tests.integration.flows.asking import SURE, a_question
 from tests.integration.flows.given import an_event, runs
 from tests.integration.flows.reading import Reader, a_dead_run
 
@@ -103,6 +105,60 @@ def test_merges_are_those_of_the_tab(reader: Reader, pair: Pair) -> None:
     assert sent.column("Object") == [f"'{FORMULA}"]
 
 
+def test_questions_are_those_of_the_tab_and_the_kind_without_secrets_or_evidence(
+    reader: Reader, pair: Pair, live: Deployment
+) -> None:
+    asked, several = a_question(pair, SURE), a_question(pair)
+    closed = a_question(pair)
+    Review.objects.filter(pk=several.pk).update(question=FORMULA)
+    Review.objects.filter(pk=closed.pk).update(
+        closed_at=NOON, resolution="answered", answer="yes", closed_by="ada@acme.test", comment=f"-{FORMULA}"
+    )
+
+    every, narrowed = Sent(reader, "questions.csv"), Sent(reader, "questions.csv", kind="several")
+    over = Sent(reader, "questions.csv", show="closed")
+
+    assert every.column("Question") == [several.public_id, asked.public_id]
+    assert every.column("What is asked")[0] == f"'{FORMULA}"
+    assert narrowed.column("Question") == [several.public_id]
+    assert over.column("Question") == [closed.public_id]
+    assert (over.column("Answer"), over.column("Closed by")) == (["yes"], ["ada@acme.test"])
+    assert over.column("Comment") == [f"'-{FORMULA}"]
+    assert "sk_test_4eC39HqLyjWDarjtT1zdp7dc" not in every.text
+    assert "6735" not in every.text  # what helps to answer is what events carry
+
+
+def test_payments_are_those_of_the_list_with_what_has_become_of_each(
+    reader: Reader, pair: Pair, live: Deployment
+) -> None:
+    run = a_dead_run(pair)
+    Run.objects.filter(pk=run.pk).update(reason=FORMULA)
+    Event.objects.filter(pk=run.event_id).update(fate="dead")
+    now = timezone.now()
+    usual = {"connection": pair.stripe, "last_event": 1, "amount": 1990}
+    dead = Payment.objects.create(
+        key="pi_dead", charge=run.event.object_id, currency="EUR", state="dead", told_at=now, **usual
+    )
+    odd = Payment.objects.create(key="pi_odd", currency="XXX", state="confirmed", told_at=now, **usual)
+    Payment.objects.create(
+        key="pi_old", currency="EUR", state="dead", told_at=now - timedelta(days=35), **usual
+    )
+
+    every, narrowed = Sent(reader, "payments.csv"), Sent(reader, "payments.csv", state="dead")
+
+    assert every.column("Payment") == [odd.key, dead.key]
+    assert every.column("Amount")[0] == "1990"
+    assert every.column("Currency") == ["XXX, minor units", "EUR"]
+    assert narrowed.column("Payment") == [dead.key]
+    assert Decimal(narrowed.column("Amount")[0]) == Decimal("19.90")
+    assert narrowed.column("Reason") == [f"'{FORMULA}"]
+    assert narrowed.column("Run") == [run.public_id]
+    assert narrowed.column("Event") == [run.event.external_id]
+    assert AuditEntry.objects.latest("position").details == {
+        "environment": "dev", "state": "dead", "period": "30d",
+    }  # fmt: skip
+
+
 def test_a_file_that_is_cut_says_so(
     reader: Reader, pair: Pair, live: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +182,8 @@ def test_it_is_noted_who_has_downloaded_what(reader: Reader, pair: Pair) -> None
 def test_who_belongs_elsewhere_gets_no_file(client: Client, pair: Pair) -> None:
     client.force_login(a_person("eve@else.test", None))
 
-    answers = {client.get(f"/w/acme/dev/{name}.csv").status_code for name in ("runs", "events", "merges")}
+    names = ("runs", "events", "merges", "questions", "payments")
+    answers = {client.get(f"/w/acme/dev/{name}.csv").status_code for name in names}
 
     assert answers == {404}
     assert not AuditEntry.objects.filter(action="list.downloaded").exists()
@@ -142,3 +199,10 @@ def test_the_lists_lead_to_their_files_with_what_they_are_narrowed_to(
     assert event.external_id in (events := reader.page("events/", type="rare", before="ODk5OTk5OTk"))
     assert "/w/acme/dev/events.csv?type=rare&quot;" in events.replace('"', "&quot;")
     assert "/w/acme/dev/dead-letters.csv" in reader.page("dead-letters/")
+    assert "questions.csv" not in reader.page("questions/")  # of nothing there is no file
+    a_question(pair, SURE)
+    assert "/w/acme/dev/questions.csv?kind=question" in reader.page("questions/", kind="question")
+    Payment.objects.create(
+        connection=pair.stripe, key="pi_1", last_event=1, amount=1, currency="EUR", told_at=timezone.now()
+    )
+    assert "/w/acme/dev/payments.csv?currency=EUR" in reader.page("payments/", currency="EUR")
