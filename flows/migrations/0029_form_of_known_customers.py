@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("flows", "0027_parents_that_are_fetched"),
+        ("flows", "0028_causes_page_by_page"),
     ]
 
     operations = [
