@@ -146,7 +146,8 @@ def _pages(product: Product) -> Times:
         shown = f"/api/v1/{address}" if headers else f"/{address}"
         taken.setdefault(shown, []).append(1_000 * (time.perf_counter() - begun))
         if answer.status_code != 200:
-            raise RuntimeError(f"{begin}{address} answered {answer.status_code}")
+            last = product.log("serve")[-2000:]
+            raise RuntimeError(f"{begin}{address} answered {answer.status_code}: {last}")
     return taken
 
 

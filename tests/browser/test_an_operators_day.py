@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.browser.figures import agree, counts, number, on_the_list
+from tests.browser.figures import follow, in_navigation, number, take_off, wait_until_agreed
 from tests.browser.looking import Watch, sign_in
 from tests.browser.pace import Pace
 from tests.browser.workday import LONG, LONGEST, OBJECTS, PEOPLE, REFUSED, Workday, a_workday
@@ -69,11 +68,6 @@ def at(day: Workday, path: str = "") -> str:
     return f"{day.web}/w/acme/dev/{path}"
 
 
-def in_navigation(page: Page) -> int:
-    """Return how many letters wait, as the navigation has it: beyond 999 it shows no more than that."""
-    return int(page.locator("#nav-dead").get_attribute("data-count") or 0)
-
-
 def cause(page: Page, text: str) -> Locator:
     """Return the entry of a cause by what the other side said."""
     return page.locator("article.group", has_text=text)
@@ -116,26 +110,13 @@ def test_every_number_of_the_overview_leads_to_its_list(page: Page, day: Workday
 
 def test_every_count_of_events_and_runs_is_that_of_its_list(page: Page, day: Workday) -> None:
     for path in ("", "conservation/"):
-        # What was counted a minute ago may have gone on: then the page is looked at once more.
-        found: list[tuple[int, int, str]] = []
-        until(
-            partial(agree, page, at(day, path), found), seconds=240, what=f"/{path} agrees", found=found.copy
-        )
-        page.goto(at(day, path))
-        asked = " ".join(address for _, address in counts(page))
-        assert "became=dead" in asked
-        assert "became=waiting" in asked
+        asked = wait_until_agreed(page, at(day, path))
+        assert {"became=dead", "became=waiting"} <= set(asked)
 
-    page.goto(at(day, "conservation/"))
-    term = page.locator("td a[href*='became=dead']").first
-    number_shown = number(term)
-    term.focus()
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("Only in dead letters")).to_be_visible()
-    assert on_the_list(page) == number_shown
-    page.get_by_text("Only in dead letters").click()
-    expect(page.locator("a.chip.removable")).to_have_count(0)
-    assert on_the_list(page) >= number_shown
+    one = page.locator("td a[href*='became=dead']").first
+    shown = number(one)
+    assert follow(one, "Only in dead letters") == shown
+    assert take_off(page, "Only in dead letters") >= shown
 
 
 # Causes
