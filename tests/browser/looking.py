@@ -20,7 +20,9 @@ CROWDED = """
 """
 CLIPPED = """
 () => [...document.querySelectorAll(".card table")]
-    .filter((table) => table.offsetParent)
+    .filter((table) => table.checkVisibility({contentVisibilityAuto: true}))
+    // A part of the page that keys can scroll by itself is looked at as a whole.
+    .map((table) => table.closest("[role=region][tabindex='0']") ?? table)
     .filter((table) => table.getBoundingClientRect().right
         > table.closest(".card").getBoundingClientRect().right + 1)
     .map((table) => table.innerText.slice(0, 60))

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from flows.models import Event, Pair
+from flows.models import Pair
 from monitoring import detection
 from monitoring.anomaly_models import Anomaly, Series, SeriesBin
 from monitoring.anomaly_sources import BIN, floor
-from tests.browser.rows import an_event
+from tests.browser.rows import a_run
 
 LASTED = 8  # bins
 
@@ -30,18 +30,17 @@ def build(pair: Pair) -> dict[str, str]:
     stopped = detection.Alert(
         "charges", "outage", -6.0, 0.0, 30.0, 12.0, 48.0, "No charges came where about 30 are usual."
     )
+    charge = a_run(pair, amount=250_000).event.object_id
     far = detection.Alert(
         detection.AMOUNT, "amount_outlier", 9.0, 250_000.0, 2_000.0, 250.0, 16_000.0,
-        "A customer who usually pays about €20.00 paid €2,500.00 (charge ch_far).",
+        f"A customer who usually pays about €20.00 paid €2,500.00 (charge {charge}).",
     )  # fmt: skip
-    event = an_event(pair, b"{}", now, kind="charge.succeeded", object_id="ch_far")
-    Event.objects.filter(pk=event.pk).update(dispatched_at=now, fate="applied")
     over = {"began_at": began, "ended_at": began + LASTED * BIN}
     causes = [{"sentence": "Means of payment sepa debit: 0% of them, usually 40%."}]
     told = [
         Anomaly.of(series, stopped, causes=causes, **over),
-        Anomaly.of(series, far, object_id="ch_far", currency="EUR", **over),
+        Anomaly.of(series, far, object_id=charge, currency="EUR", **over),
     ]
     for one in told:
         one.save()
-    return {"stopped": told[0].public_id, "far": told[1].public_id}
+    return {"stopped": told[0].public_id, "far": told[1].public_id, "charge": charge}
