@@ -41,25 +41,14 @@ def ring(*, shard: int = 0) -> bool:
     Wake a worker for `shard`, unless one is at work or on its way, and tell whether it rang.
 
     Call it after a commit. It never raises: whoever rings has done their part, and the
-    supervisor's sweep rings again when a ring was lost. A lone worker looks by itself: it has no pool that
-    would take the jobs away.
+    supervisor's sweep rings again when a ring was lost.
     """
-    if settings.LONE_WORKER:
-        return False
-    try:
-        return _ring(shard)
-    except Exception as failure:  # whatever ails a broker or a database, the sweep rings again
-        log.warning("doorbell.failed", shard=shard, error=type(failure).__name__)
-        return False
+    return _workers().ring(shard)
 
 
 def can_ring() -> bool:
     """Tell whether a ring would be heard: always, unless Redis carries it and does not answer."""
-    if not settings.REDIS_URL or settings.LONE_WORKER:
-        return True
-    from flows import bell  # noqa: PLC0415  # it brings Redis's client, which others do without
-
-    return bell.answers()
+    return _workers().can_ring()
 
 
 def work_arrived(**_: object) -> None:
@@ -68,22 +57,66 @@ def work_arrived(**_: object) -> None:
 
 
 def answer(*, shard: int) -> None:
-    """Say that a drain of `shard` has begun, or is still going on. A lone worker answers no doorbell."""
-    if settings.LONE_WORKER:
-        return
-    Doorbell.objects.filter(shard=shard).update(answered_at=Now(), busy_until=Now() + BUSY_FOR)
+    """Say that a drain of `shard` has begun, or is still going on."""
+    _workers().answer(shard)
 
 
 def fall_idle(*, shard: int) -> None:
     """Say that the drain of `shard` found nothing more, so that the next event has to ring."""
-    if settings.LONE_WORKER:
-        return
-    Doorbell.objects.filter(shard=shard).update(busy_until=None)
+    _workers().fall_idle(shard)
 
 
 def shards() -> range:
     """Return the shard numbers: one for each process of the pool."""
     return range(settings.WORKERS)
+
+
+class _Pool:
+    """Workers that sleep until a job is there, and answer it."""
+
+    def ring(self, shard: int) -> bool:
+        try:
+            return _ring(shard)
+        except Exception as failure:  # whatever ails a broker or a database, the sweep rings again
+            log.warning("doorbell.failed", shard=shard, error=type(failure).__name__)
+            return False
+
+    def can_ring(self) -> bool:
+        if not settings.REDIS_URL:
+            return True
+        from flows import bell  # noqa: PLC0415  # it brings Redis's client, which others do without
+
+        return bell.answers()
+
+    def answer(self, shard: int) -> None:
+        Doorbell.objects.filter(shard=shard).update(answered_at=Now(), busy_until=Now() + BUSY_FOR)
+
+    def fall_idle(self, shard: int) -> None:
+        Doorbell.objects.filter(shard=shard).update(busy_until=None)
+
+
+class _Alone(_Pool):
+    """A worker that looks by itself: nobody would take jobs away, and the doorbell is that of others."""
+
+    def ring(self, shard: int) -> bool:
+        return False
+
+    def can_ring(self) -> bool:
+        return True
+
+    def answer(self, shard: int) -> None:
+        pass
+
+    def fall_idle(self, shard: int) -> None:
+        pass
+
+
+_POOL, _ALONE = _Pool(), _Alone()
+
+
+def _workers() -> _Pool:
+    """Return how the workers of this installation are woken."""
+    return _ALONE if settings.LONE_WORKER else _POOL
 
 
 def _ring(shard: int) -> bool:
