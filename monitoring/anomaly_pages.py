@@ -7,18 +7,19 @@ Of an amount there is no chart, since each customer has their own; it is put bes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import urlencode
 
 from django.db.models import Q
 
 from connectors.models import Connection
 from flows.models import Event, Pair
-from monitoring import bands, detection, shown
+from monitoring import bands, charting, detection, shown
 from monitoring.anomaly_causes import SINCE, TYPES
 from monitoring.anomaly_models import Anomaly, FlowBin, SeriesBin
 from monitoring.anomaly_sources import BIN
+from monitoring.charts import Chart, Times
 
 BEFORE = timedelta(hours=6)
 AFTER = timedelta(hours=1)
@@ -27,24 +28,15 @@ FAILING = frozenset({"run_error_surge", "call_error_surge"})
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """What was measured around an anomaly, its onset and its end in the coordinates of the chart."""
+class Shown:
+    """What was measured around an anomaly: drawn with the time in which it lasted, and in words."""
 
     title: str
-    begins: datetime
-    until: datetime
-    to_now: bool
-    band: bands.Band
+    chart: Chart
+    unit: str
     peak: float
-    onset: float
-    over: float
     then: bands.Point | None
-    since: bands.Band | None
-
-    @property
-    def lasted(self) -> float:
-        """How wide the time is in which it went on."""
-        return round(self.over - self.onset, 1)
+    since: bands.Summary | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +61,27 @@ class Way:
 # The chart
 
 
-def chart_of(anomaly: Anomaly, *, now: datetime) -> Chart | None:
+def shown_of(anomaly: Anomaly, *, zone: tzinfo, now: datetime) -> Shown | None:
     """Return what was measured from some hours before until it was over; nothing if it is not kept."""
     if anomaly.metric not in bands.SHOWN:
         return None
-    begins, until = anomaly.began_at - BEFORE, _until(anomaly, now)
-    found = _points(anomaly, begins, until)
-    band = bands.draw(found, metric=anomaly.metric, now=until, span=until - begins)
-    if band is None:
+    times = Times(anomaly.began_at - BEFORE, _until(anomaly, now), zone)
+    found = _points(anomaly, times.start, times.end)
+    if not found:
         return None
-    over = min(anomaly.ended_at or until, until)
+    over = min(anomaly.ended_at or times.end, times.end)
     during = [point for point in found if anomaly.began_at <= point.at < over]
-    return Chart(
-        title=bands.SHOWN[anomaly.metric][0],
-        begins=begins,
-        until=until,
-        to_now=until == now,
-        band=band,
+    title, unit, _ = bands.SHOWN[anomaly.metric]
+    return Shown(
+        title=title,
+        chart=replace(
+            charting.band(found, metric=anomaly.metric, times=times),
+            marked=times.stretch(anomaly.began_at, over),
+        ),
+        unit=unit,
         peak=round(max(point.value for point in found), 1),
-        onset=bands.across(anomaly.began_at, until, until - begins),
-        over=bands.across(over, until, until - begins),
         then=next((point for point in during if point.at == anomaly.began_at), None),
-        since=bands.draw(during, metric=anomaly.metric, now=until, span=until - begins),
+        since=bands.summary(during, metric=anomaly.metric),
     )
 
 

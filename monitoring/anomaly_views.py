@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q
@@ -19,7 +19,7 @@ from integrator.web import Page, refuse
 from monitoring import alerts, anomaly_decisions, anomaly_pages, bands, charting, watching
 from monitoring.anomaly_knobs import muted
 from monitoring.anomaly_models import AlreadyOver, Anomaly
-from monitoring.charts import Chart
+from monitoring.charts import Times
 from monitoring.models import Alert
 
 HOURS = {1: "for an hour", 8: "for 8 hours", 24: "for a day", 168: "for a week"}
@@ -55,19 +55,22 @@ def anomaly_list(request: HttpRequest, workspace: str, environment: str) -> Http
         "environment": here,
     }
     if shown is not None:
-        metric = request.GET.get("metric", "")
-        metric = metric if metric in shown.metrics else shown.metrics[0]
-        context |= {
-            "metric": metric,
-            "choices": [(name, bands.SHOWN[name][0]) for name in shown.metrics],
-            "band": shown.band(metric, now=now),
-            "chart": _chart(shown, metric, now, context["workspace"].zone),
-        }
+        context |= _measured(
+            shown, request.GET.get("metric", ""), Times(now - bands.SPAN, now, context["zone"])
+        )
     return render(request, "monitoring/anomalies.html", context)
 
 
-def _chart(shown: watching.Watched, metric: str, now: datetime, zone: tzinfo) -> Chart:
-    return charting.band(shown.points(metric, now=now), metric=metric, now=now, zone=zone)
+def _measured(shown: watching.Watched, metric: str, times: Times) -> dict[str, Any]:
+    """Return what was measured of a series lately: of the metric that is asked for, or else of its first."""
+    metric = metric if metric in shown.metrics else shown.metrics[0]
+    points = shown.points(metric, now=times.end)
+    return {
+        "metric": metric,
+        "choices": [(name, bands.SHOWN[name][0]) for name in shown.metrics],
+        "band": bands.summary(points, metric=metric),
+        "chart": charting.band(points, metric=metric, times=times),
+    }
 
 
 @require("alerts.view")
@@ -78,7 +81,7 @@ def anomaly(request: HttpRequest, workspace: str, environment: str, anomaly: str
     amount = anomaly_pages.amount_of(found)
     context: dict[str, Any] = {
         "anomaly": found,
-        "chart": anomaly_pages.chart_of(found, now=now),
+        "shown": anomaly_pages.shown_of(found, zone=scope_of(request).workspace.zone, now=now),
         "amount": amount,
         "ways": [] if amount else anomaly_pages.ways_of(found),
         "muted": muted([found] if found.ended_at is None else [], now),

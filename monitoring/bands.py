@@ -1,4 +1,4 @@
-"""This module draws what was measured beside what was expected: shapes of a chart, 600 wide and 100 high."""
+"""This module says what was measured of a metric beside what was expected, point by point and in sum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from monitoring.anomaly_models import FlowBin, SeriesBin
 
-WIDTH, HEIGHT = 600.0, 100.0
 SPAN = timedelta(hours=24)
 # What is shown of a metric: its words, what one five minutes' value is of, and whether values add up.
 SHOWN: dict[str, tuple[str, str, bool]] = {
@@ -38,12 +37,9 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """Points of a polygon, of what would pass for usual, and of a line, of what was measured."""
+class Summary:
+    """What some points come to: sums of what adds up, and the middle values of what does not."""
 
-    usual: str
-    counted: str
-    most: float
     value: float
     expected: float
     unit: str
@@ -61,26 +57,15 @@ def points(bins: Iterable[SeriesBin | FlowBin], metric: str) -> list[Point]:
     return found
 
 
-def draw(found: Sequence[Point], *, metric: str, now: datetime, span: timedelta = SPAN) -> Band | None:
-    """
-    Return the shapes of the last 24 hours, or another `span` until `now`; nothing if nothing was measured.
-
-    `value` and `expected` of the band are sums of what adds up, and the middle values of what does not.
-    """
-    shown = [one for one in found if one.at >= now - span]
-    if not shown:
+def summary(found: Sequence[Point], *, metric: str) -> Summary | None:
+    """Return what the points of a metric come to; nothing if nothing was measured."""
+    if not found:
         return None
-    known = [one for one in shown if one.lo is not None and one.hi is not None]
-    most = max(1.0, *(one.value for one in shown), *(one.hi or 0.0 for one in known))
-    upper = [_point(across(one.at, now, span), one.hi or 0.0, most) for one in known]
-    lower = [_point(across(one.at, now, span), one.lo or 0.0, most) for one in reversed(known)]
+    known = [one for one in found if one.lo is not None and one.hi is not None]
     _, unit, adds_up = SHOWN[metric]
     total, digits = (sum, None) if adds_up else (_middle, 1)
-    return Band(
-        usual=" ".join(upper + lower),
-        counted=" ".join(_point(across(one.at, now, span), one.value, most) for one in shown),
-        most=round(most, 1),
-        value=round(total([one.value for one in shown]), digits),
+    return Summary(
+        value=round(total([one.value for one in found]), digits),
         expected=round(total([one.expected or 0.0 for one in known]), digits),
         unit=unit,
         adds_up=adds_up,
@@ -89,12 +74,3 @@ def draw(found: Sequence[Point], *, metric: str, now: datetime, span: timedelta 
 
 def _middle(values: Sequence[float]) -> float:
     return sorted(values)[len(values) // 2] if values else 0.0
-
-
-def across(at: datetime, now: datetime, span: timedelta) -> float:
-    """Return where a moment stands in a chart of the `span` until `now`."""
-    return round(WIDTH * (1.0 - (now - at) / span), 1)
-
-
-def _point(x: float, value: float, most: float) -> str:
-    return f"{x:.1f},{HEIGHT * (1.0 - value / most):.1f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 
 from monitoring import bands, charts, forecasting, spending
 from monitoring.charts import Chart, Series, Shape, Times
@@ -41,20 +41,18 @@ def _of_minutes(series: list[Series], minutes: Sequence[Minute], zone: tzinfo, u
     return charts.over_time(series, moments, times, unit=unit, each=MINUTE)
 
 
-def band(points: Sequence[bands.Point], *, metric: str, now: datetime, zone: tzinfo) -> Chart:
-    """Return what was measured of a metric in the last 24 hours, and what would have passed for usual."""
-    times = Times(now - bands.SPAN, now, zone)
-    shown = [one for one in points if one.at >= times.start]
-    known = [one.lo is not None and one.hi is not None for one in shown]
+def band(points: Sequence[bands.Point], *, metric: str, times: Times) -> Chart:
+    """Return what was measured of a metric at `times`, and what would have passed for usual."""
+    known = [one.lo is not None and one.hi is not None for one in points]
     series = [
         Series(
-            "Usual", "usual", [one.hi if usual else None for one, usual in zip(shown, known, strict=True)],
-            Shape.BAND, floor=[one.lo if usual else None for one, usual in zip(shown, known, strict=True)],
+            "Usual", "usual", [one.hi if usual else None for one, usual in zip(points, known, strict=True)],
+            Shape.BAND, floor=[one.lo if usual else None for one, usual in zip(points, known, strict=True)],
         ),
-        Series("Expected", "expected", [one.expected for one in shown]),
-        Series("Measured", "counted", [one.value for one in shown]),
+        Series("Expected", "expected", [one.expected for one in points]),
+        Series("Measured", "counted", [one.value for one in points]),
     ]  # fmt: skip
-    moments = [one.at for one in shown]
+    moments = [one.at for one in points]
     unit = charts.COUNT if bands.SHOWN[metric][2] else charts.NUMBER
     return charts.over_time(series, moments, times, unit=unit, each=FIVE_MINUTES)
 

@@ -118,6 +118,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the time axis that is marked, by where it begins and how wide it is."""
+
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A chart as the page draws it and reads it out."""
 
@@ -127,6 +135,7 @@ class Chart:
     ticks: Sequence[Tick]
     rows: Sequence[Row]
     unit: Unit
+    marked: Stretch | None = None
 
     @property
     def spoken(self) -> str:
@@ -157,6 +166,11 @@ class Times:
     def x(self, at: datetime) -> float:
         """Return how far across `at` stands."""
         return WIDTH * ((at - self.start) / (self.end - self.start))
+
+    def stretch(self, since: datetime, until: datetime) -> Stretch:
+        """Return the part of the axis from `since` to `until`."""
+        begins = self.x(since)
+        return Stretch(round(begins, 1), round(self.x(until) - begins, 1))
 
     def ticks(self) -> list[Tick]:
         """Return the ticks, so many that a phone has room for them."""

@@ -85,10 +85,6 @@ class Watched:
             return [key for key in detection.KEYS if key not in ("silence", "run_errors", "run_s")]
         return ("call_errors", "call_ms", "delivery_s")
 
-    def band(self, metric: str, *, now: datetime) -> bands.Band | None:
-        """Return the chart of a metric."""
-        return bands.draw(self.points(metric, now=now), metric=metric, now=now)
-
     def points(self, metric: str, *, now: datetime) -> list[bands.Point]:
         """Return what was measured in the last 24 hours."""
         since = now - bands.SPAN

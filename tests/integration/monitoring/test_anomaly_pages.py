@@ -78,14 +78,16 @@ def test_an_old_anomaly_has_its_own_time_with_its_onset(live: Deployment, client
 
     # Six hours before, forty minutes of it and one hour after are 460 minutes, drawn 600 wide.
     assert re.search(r'<line class="onset" x1="469.6" x2="469.6"', page)
-    assert re.search(r'<rect class="lasts" x="469.6" width="52.1"', page)
+    assert re.search(r'<rect class="lasts" x="469.6" width="52.2"', page)
     assert 'aria-describedby="chart-says"' in page
     assert said(page).startswith("It began to show at ")
     assert "0 charges in those five minutes, where 3 to 17 would pass for usual." in said(page)
     assert "From then until it was over it was 0 charges, about 80 expected." in said(page)
-    points = re.search(r'<polyline class="counted" points="([^"]*)"', page)
+    points = re.search(r'<path class="line counted" d="M[^L]*L([^"]*)"', page)
     assert points
-    assert len(points[1].split()) == 72 + 20
+    assert len(points[1].split()) == 72 + 20 - 1  # from the first one on
+    assert len(re.findall(r'<tr data-x="', page)) == 72 + 20
+    assert '<th scope="col" class="num">Measured</th>' in page
     assert f"?series={live.pair.stripe.public_id}&amp;metric=charges#series-name" in page
 
 
@@ -137,7 +139,10 @@ def test_what_goes_on_is_shown_up_to_now_and_an_older_one_says_that_it_is_not_ke
     going_on = page_of(client, an_anomaly(live, began_at=now - BIN, ended_at=None))
     old = page_of(client, an_anomaly(live))
 
-    assert "<span>now</span>" in going_on
+    assert "From then until now it was 2 charges" in said(going_on)
+    lasts = re.search(r'<rect class="lasts" x="([\d.]+)" width="([\d.]+)"', going_on)
+    assert lasts
+    assert abs(float(lasts[1]) + float(lasts[2]) - 600) < 0.2, "up to the right edge, which is now"
     assert "From then until now it was 2 charges" in said(going_on)
     assert "until=" not in str(ways(going_on))
     assert "not kept any more" in old
