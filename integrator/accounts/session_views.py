@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import cast
 
 from allauth.account.decorators import reauthentication_required
@@ -26,7 +27,7 @@ def own(request: HttpRequest) -> HttpResponse:
     context = {
         "sessions": sorted(found, key=lambda one: one.session_key != here),
         "here": here,
-        "idle_minutes": settings.SESSION_IDLE_MINUTES,
+        "unused": timedelta(minutes=settings.SESSION_IDLE_MINUTES),
         "hours": settings.SESSION_COOKIE_AGE // 3600,
     }
     return render(request, "account/sessions.html", context)
